@@ -1,0 +1,82 @@
+package validator
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+)
+
+// Credentials are what a request shows. They print redacted.
+type Credentials struct {
+	// Scheme is the authentication scheme, in any case; empty means Bearer
+	// (RFC 6750).
+	Scheme string
+	// Token is the access token.
+	Token string `json:"-"`
+}
+
+// String says that there is a token, never which.
+func (c Credentials) String() string {
+	if c.Token == "" {
+		return "validator.Credentials(none)"
+	}
+	return "validator.Credentials(redacted)"
+}
+
+// GoString is String: no verb of fmt shows the token.
+func (c Credentials) GoString() string { return c.String() }
+
+// LogValue is String, for log/slog.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// A Requirement is what an operation asks of a token beyond its being good. The
+// zero value asks nothing more.
+type Requirement struct {
+	// Scopes must all be there; of AnyScope, one, unless it is empty. Scopes are
+	// compared byte for byte (RFC 6749 section 3.3).
+	Scopes, AnyScope []string
+	// ACR lists authentication contexts, one of which the user's sign-in must
+	// have reached; AuthMaxAge is how long ago it may have been (RFC 9470). Empty
+	// and zero ask nothing.
+	ACR        []string
+	AuthMaxAge time.Duration
+	// Fresh has the issuer asked about the token now, past every cache, so that
+	// a revocation bites at this very request. It needs Config.Introspector.
+	Fresh bool
+}
+
+// met returns the refusal of a token that does not meet r.
+func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
+	for _, s := range r.Scopes {
+		if !t.HasScope(s) {
+			return r.scopeError()
+		}
+	}
+	if len(r.AnyScope) > 0 && !slices.ContainsFunc(r.AnyScope, t.HasScope) {
+		return r.scopeError()
+	}
+	acrMet := len(r.ACR) == 0 || t.acr != "" && slices.Contains(r.ACR, t.acr)
+	ageMet := r.AuthMaxAge <= 0 || !t.authTime.IsZero() && !now.After(t.authTime.Add(r.AuthMaxAge+leeway)) && !t.authTime.After(now.Add(leeway))
+	if !acrMet || !ageMet {
+		e := NewError(ErrStepUp, "")
+		e.ACR, e.MaxAge = slices.Clone(r.ACR), r.AuthMaxAge
+		return e
+	}
+	return nil
+}
+
+func (r *Requirement) scopeError() error {
+	e := NewError(ErrScope, "")
+	e.Scopes = r.wanted()
+	return e
+}
+
+// wanted is what a client should ask for: every scope, or the first of those of
+// which one is enough.
+func (r *Requirement) wanted() []string {
+	wanted := slices.Clone(r.Scopes)
+	if len(r.AnyScope) > 0 && !slices.ContainsFunc(r.AnyScope, func(s string) bool { return slices.Contains(wanted, s) }) {
+		wanted = append(wanted, r.AnyScope[0])
+	}
+	return wanted
+}

@@ -1,0 +1,158 @@
+package validator
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+// claimSet is a set of registered claims.
+type claimSet uint16
+
+const (
+	claimIssuer claimSet = 1 << iota
+	claimAudience
+	claimExpiry
+	claimSubject
+	claimClientID
+	claimIssuedAt
+	claimID
+	claimConfirmation
+	claimScope
+	claimActive
+
+	// RFC 7519 requires none of its claims; RFC 9068 section 2.2 all of these.
+	claimsRequired        = claimIssuer | claimAudience | claimExpiry
+	claimsRequiredRFC9068 = claimsRequired | claimSubject | claimClientID | claimIssuedAt | claimID
+)
+
+var claimNames = [...]string{"iss", "aud", "exp", "sub", "client_id", "iat", "jti", "cnf", "scope", "active"}
+
+// payload is what a JWT's payload or an introspection answer says, each claim of
+// its right type and none of them judged yet.
+type payload struct {
+	token     *Token
+	has       claimSet // the claims that are there and not empty
+	active    bool     // introspection only
+	notBefore time.Time
+}
+
+// parse reads the claims strictly: data is one JSON object, and what is
+// registered is of its type. Only an answer has active.
+func (v *Validator) parse(data []byte, answer bool) (payload, error) {
+	t := &Token{claims: string(data)}
+	p := payload{token: t}
+	scopesFrom := len(v.cfg.ScopeClaims)
+	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
+		var ok bool
+		switch string(name) {
+		case "iss":
+			ok = p.text(claimIssuer, &t.issuer, val)
+		case "sub":
+			ok = p.text(claimSubject, &t.subject, val)
+		case "client_id":
+			ok = p.text(claimClientID, &t.clientID, val)
+		case "jti":
+			ok = p.text(claimID, &t.id, val)
+		case "acr":
+			ok = p.text(0, &t.acr, val)
+		case "aud":
+			t.audiences, ok = textOrTexts(val)
+			if len(t.audiences) > 0 {
+				p.has |= claimAudience
+			}
+		case "exp":
+			ok = p.date(claimExpiry, &t.expiry, val)
+		case "iat":
+			ok = p.date(claimIssuedAt, &t.issuedAt, val)
+		case "nbf":
+			ok = p.date(0, &p.notBefore, val)
+		case "auth_time":
+			ok = p.date(0, &t.authTime, val)
+		case "cnf":
+			ok = true
+			p.has |= claimConfirmation
+		case "active":
+			p.active = string(val) == "true"
+			ok = !answer || p.active || string(val) == "false"
+			p.has |= claimActive
+		default:
+			ok = true
+		}
+		for i, claim := range v.cfg.ScopeClaims[:scopesFrom] {
+			if ok && string(name) == claim {
+				t.scopes, ok = scopes(val)
+				p.has |= claimScope
+				scopesFrom = i
+			}
+		}
+		if !ok {
+			return errors.New("a registered claim is of the wrong type")
+		}
+		return nil
+	})
+	return p, err
+}
+
+// lacks returns the refusal of a payload without one of the required claims.
+func (p *payload) lacks(required claimSet) error {
+	for i, name := range claimNames {
+		if required&^p.has&(1<<i) != 0 {
+			return NewError(ErrMalformed, "lacks "+name)
+		}
+	}
+	return nil
+}
+
+func (p *payload) text(claim claimSet, to *string, val strictjson.Value) (ok bool) {
+	*to, ok = val.Text()
+	if *to != "" {
+		p.has |= claim
+	}
+	return ok
+}
+
+func (p *payload) date(claim claimSet, to *time.Time, val strictjson.Value) (ok bool) {
+	*to, ok = numericDate(val)
+	p.has |= claim
+	return ok
+}
+
+// numericDate reads RFC 7519 section 2, with a fraction or an exponent if it has
+// one, from 1970 to 9999: what is beyond is an overflow or a mistake in units.
+func numericDate(val strictjson.Value) (time.Time, bool) {
+	if !val.IsNumber() {
+		return time.Time{}, false
+	}
+	const last = 253402300799
+	if sec, err := strconv.ParseUint(string(val), 10, 64); err == nil {
+		return time.Unix(int64(min(sec, last+1)), 0), sec <= last
+	}
+	f, err := strconv.ParseFloat(string(val), 64)
+	if err != nil || f < 0 || f > last {
+		return time.Time{}, false
+	}
+	sec, frac := math.Modf(f)
+	return time.Unix(int64(sec), int64(frac*1e9)), true
+}
+
+// textOrTexts reads a string or an array of strings (RFC 7519 section 4.1.3).
+func textOrTexts(val strictjson.Value) ([]string, bool) {
+	if text, ok := val.Text(); ok {
+		return []string{text}, true
+	}
+	return val.Texts()
+}
+
+// scopes reads a string of words (RFC 6749 section 3.3) or an array.
+func scopes(val strictjson.Value) ([]string, bool) {
+	text, ok := val.Text()
+	if !ok {
+		return val.Texts()
+	}
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' }), true
+}

@@ -1,0 +1,175 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/countermark/countermark/internal/jose"
+)
+
+// Authorize judges the credentials of a request and whether they meet the
+// requirement r. An error is an [*Error].
+func (v *Validator) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
+	if v == nil || v.cfg.Now == nil {
+		return nil, NewError(ErrUnavailable, "not made by New")
+	}
+	if c.Token == "" || c.Scheme != "" && !strings.EqualFold(c.Scheme, "Bearer") {
+		e := NewError(ErrNoToken, "")
+		e.Scopes = r.wanted()
+		return nil, e
+	}
+	t, err := v.judge(ctx, c.Token, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.met(t, v.cfg.Now(), v.cfg.Leeway); err != nil {
+		return nil, err
+	}
+	if v.cfg.Check != nil {
+		if err := v.cfg.Check(ctx, t); err != nil {
+			return nil, checkError(ctx, err)
+		}
+	}
+	return t, nil
+}
+
+// judge finds out whether the token is good, by its signature or by asking.
+func (v *Validator) judge(ctx context.Context, token string, r Requirement) (*Token, error) {
+	if len(token) > maxToken {
+		return nil, NewError(ErrMalformed, fmt.Sprintf("longer than %d bytes", maxToken))
+	}
+	j, isJWT := parseJWS(token)
+	switch {
+	case isJWT && v.cfg.Keys != nil:
+		t, err := v.verify(ctx, &j)
+		if err != nil || !r.Fresh {
+			return t, err
+		}
+		if err := v.lookAgain(ctx, token, r); err != nil {
+			return nil, err
+		}
+		return t, nil
+	case v.cfg.Introspector != nil:
+		return v.introspect(ctx, token, r.Fresh)
+	default:
+		return nil, NewError(ErrMalformed, "not a JWT")
+	}
+}
+
+// verify is the policy for JWTs: RFC 9068 section 4 in its order, but for one
+// step. The issuer is compared before its keys are asked for, so that a
+// stranger's token costs no fetch (RFC 8725 section 3.8); the comparison counts
+// because the signature is verified with that issuer's keys alone.
+func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
+	// The type: nothing but an access token (RFC 8725 section 3.11).
+	h, err := parseHeader(j.header)
+	if err != nil {
+		return nil, malformed("header", err)
+	}
+	if !slices.Contains(v.cfg.Types, h.typ) {
+		return nil, NewError(ErrType, "")
+	}
+
+	// The issuer.
+	data, err := jose.Decode(nil, j.payload)
+	if err != nil {
+		return nil, malformed("payload", err)
+	}
+	p, err := v.parse(data, false)
+	if err != nil {
+		return nil, malformed("payload", err)
+	}
+	required := claimsRequired
+	if h.typ == "at+jwt" {
+		required = claimsRequiredRFC9068
+	}
+	if err := p.lacks(required); err != nil {
+		return nil, err
+	}
+	if p.token.issuer != v.cfg.Issuer {
+		return nil, NewError(ErrIssuer, "")
+	}
+
+	// The signature, by an algorithm that the policy names (RFC 8725 section 3.1)
+	// and a key of the issuer that is for it.
+	if err := v.verifySignature(ctx, h, j); err != nil {
+		return nil, err
+	}
+
+	// The audience and the time.
+	if err := v.enforce(&p); err != nil {
+		return nil, err
+	}
+	return p.token, nil
+}
+
+func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error {
+	at := slices.IndexFunc(v.methods, func(m *jose.Method) bool { return m.Alg() == h.alg })
+	if at < 0 {
+		return NewError(ErrAlgorithm, "")
+	}
+	signature, err := jose.Decode(nil, j.signature)
+	if err != nil {
+		return malformed("signature", err)
+	}
+	keys, err := v.cfg.Keys.Keys(ctx, h.kid, h.alg)
+	if err != nil {
+		return unavailable(ctx, "keys", err)
+	}
+	if len(keys) == 0 {
+		return NewError(ErrKey, "")
+	}
+	for _, key := range keys[:min(len(keys), maxKeys)] {
+		if v.methods[at].Verify(j.input, signature, key) == nil {
+			return nil
+		}
+	}
+	return NewError(ErrSignature, "")
+}
+
+// enforce holds verified claims against the policy: what they say counts,
+// whether or not they had to say it.
+func (v *Validator) enforce(p *payload) error {
+	t, now := p.token, v.cfg.Now()
+	switch {
+	case p.has&claimIssuer != 0 && t.issuer != v.cfg.Issuer:
+		return NewError(ErrIssuer, "")
+	case p.has&claimAudience != 0 && !slices.ContainsFunc(v.cfg.Audiences, func(a string) bool { return slices.Contains(t.audiences, a) }):
+		return NewError(ErrAudience, "")
+	case p.has&claimExpiry != 0 && !now.Before(t.expiry.Add(v.cfg.Leeway)): // RFC 7519 section 4.1.4: on or after
+		return NewError(ErrExpired, "")
+	case now.Add(v.cfg.Leeway).Before(p.notBefore):
+		return NewError(ErrNotYetValid, "")
+	case p.has&claimConfirmation != 0: // RFC 7800: worth nothing to who cannot show the key
+		return NewError(ErrBinding, "")
+	default:
+		return nil
+	}
+}
+
+func malformed(part string, err error) error {
+	return NewError(ErrMalformed, part+": "+err.Error())
+}
+
+// checkError is the refusal for an error of Config.Check.
+func checkError(ctx context.Context, err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
+		return unavailable(ctx, "Config.Check", err)
+	}
+	for _, o := range outcomes {
+		if errors.Is(err, o.why) {
+			e := NewError(o.why, "Config.Check")
+			e.cause = err
+			return e
+		}
+	}
+	e := NewError(ErrForbidden, "Config.Check")
+	e.cause = err
+	return e
+}

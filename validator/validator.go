@@ -1,0 +1,145 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countermark/countermark/internal/jose"
+)
+
+const (
+	maxToken      = 16 << 10 // bytes; refused before it is parsed
+	maxKeys       = 8        // tried for one token
+	defaultLeeway = 30 * time.Second
+	maxLeeway     = 5 * time.Minute
+)
+
+// Config is the policy of a [Validator]. The zero value of an optional field is
+// the strict choice.
+type Config struct {
+	// Issuer is the iss that tokens must have, compared byte for byte (RFC 9068
+	// section 4). Required.
+	Issuer string
+	// Audiences are the names of this API. A token's aud must hold at least one
+	// of them, byte for byte (RFC 9068 section 4). Required.
+	Audiences []string
+
+	// Keys verifies JWTs and Introspector judges opaque tokens. At least one is
+	// required. Without Keys, JWTs are introspected too; without Introspector,
+	// opaque tokens are refused.
+	Keys         KeySource
+	Introspector Introspector
+
+	// Types are the media types that a JWT may name as its typ (RFC 8725 section
+	// 3.11), without "application/", in any case. Empty means at+jwt alone
+	// (RFC 9068 section 2.1), which keeps ID tokens out. For an issuer that marks
+	// access tokens by no type, add "JWT", or "" for a token without typ; then
+	// nothing but the audience tells them from its ID tokens.
+	Types []string
+	// Algorithms are the JWS algorithms that are accepted (RFC 8725 section 3.1).
+	// Empty means every asymmetric one of RFC 7518, RFC 8037 and RFC 9864; there
+	// is no way to accept "none" or HMAC.
+	Algorithms []string
+	// ScopeClaims names the claims that may hold the scopes, as a string of words
+	// or an array of strings; the first that a token has counts. Empty means
+	// scope (RFC 8693 section 4.2), then scp.
+	ScopeClaims []string
+	// AnswerMayLack lists which of iss, aud and exp an introspection answer may
+	// lack (RFC 7662 section 2.2 requires none). An answer without iss then
+	// counts as Issuer's, and one without aud as meant for this API: right only
+	// if the issuer answers about nobody else's tokens. Empty: all are required.
+	// What an answer has is enforced in any case.
+	AnswerMayLack []string
+
+	// Leeway is how far clocks may differ. 0 means 30 seconds; a negative value
+	// means none; more than 5 minutes is an error.
+	Leeway time.Duration
+	// Check, if not nil, has the last word on a token that meets all else. An
+	// error refuses the token: with the status and code of a sentinel or *Error
+	// of this package if it is or wraps one, otherwise as ErrForbidden. It may be
+	// called by many goroutines at once.
+	Check func(context.Context, *Token) error
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Validator judges the tokens of one issuer for one API. It holds no
+// resources of its own and is safe for concurrent use.
+type Validator struct {
+	cfg     Config
+	methods []*jose.Method
+	lacking claimSet // what an introspection answer may lack
+}
+
+// New returns a Validator with the policy of cfg. It does no I/O: an issuer that
+// is down delays nobody's start.
+func New(cfg Config) (*Validator, error) {
+	v := &Validator{cfg: cfg}
+	c := &v.cfg
+	if c.Issuer == "" {
+		return nil, errors.New("validator: Config.Issuer: required")
+	}
+	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
+		return nil, errors.New("validator: Config.Audiences: at least one is required, and none may be empty")
+	}
+	if c.Keys == nil && c.Introspector == nil {
+		return nil, errors.New("validator: Config.Keys, Config.Introspector: at least one is required")
+	}
+	if c.Leeway > maxLeeway {
+		return nil, fmt.Errorf("validator: Config.Leeway: at most %v", maxLeeway)
+	}
+	if c.Leeway == 0 {
+		c.Leeway = defaultLeeway
+	}
+	c.Leeway = max(c.Leeway, 0)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Audiences = slices.Clone(c.Audiences)
+	c.Types = defaulted(c.Types, "at+jwt")
+	for i, t := range c.Types {
+		c.Types[i] = shortType(t)
+	}
+	c.ScopeClaims = defaulted(c.ScopeClaims, "scope", "scp")
+	for _, alg := range defaulted(c.Algorithms, jose.Algorithms()...) {
+		m, ok := jose.Lookup(alg)
+		if !ok {
+			return nil, fmt.Errorf("validator: Config.Algorithms: %q is none of %s", alg, strings.Join(jose.Algorithms(), ", "))
+		}
+		v.methods = append(v.methods, m)
+	}
+	for _, name := range c.AnswerMayLack {
+		claim, ok := map[string]claimSet{"iss": claimIssuer, "aud": claimAudience, "exp": claimExpiry}[name]
+		if !ok {
+			return nil, fmt.Errorf("validator: Config.AnswerMayLack: %q is none of iss, aud, exp", name)
+		}
+		v.lacking |= claim
+	}
+	return v, nil
+}
+
+// Validate judges a plain bearer token. An error is an [*Error].
+func (v *Validator) Validate(ctx context.Context, token string) (*Token, error) {
+	return v.Authorize(ctx, Credentials{Token: token}, Requirement{})
+}
+
+func defaulted(list []string, otherwise ...string) []string {
+	if len(list) == 0 {
+		return otherwise
+	}
+	return slices.Clone(list)
+}
+
+// shortType is a media type in lower case without "application/", which a typ
+// may leave out (RFC 7515 section 4.1.9).
+func shortType(t string) string {
+	t = strings.ToLower(t)
+	if rest, ok := strings.CutPrefix(t, "application/"); ok && !strings.Contains(rest, "/") {
+		return rest
+	}
+	return t
+}
