@@ -47,8 +47,8 @@ func (g *Guard) Refuse(w http.ResponseWriter, req *http.Request, err error) {
 
 func (g *Guard) challenge(e *validator.Error) string {
 	var b strings.Builder
-	b.WriteString("Bearer ")
-	param(&b, "realm", g.realm)
+	b.WriteString("Bearer realm=")
+	quote(&b, g.realm)
 	if e.Code != "" {
 		param(&b, "error", e.Code)
 		param(&b, "error_description", e.Description())
@@ -65,14 +65,15 @@ func (g *Guard) challenge(e *validator.Error) string {
 	return b.String()
 }
 
-// param writes an auth-param as a quoted-string (RFC 9110 sections 5.6.4 and
-// 11.2), without the characters that one cannot hold.
 func param(b *strings.Builder, name, value string) {
-	if !strings.HasSuffix(b.String(), " ") {
-		b.WriteString(", ")
-	}
-	b.WriteString(name)
-	b.WriteString(`="`)
+	b.WriteString(", " + name + "=")
+	quote(b, value)
+}
+
+// quote writes a quoted-string (RFC 9110 section 5.6.4), without the characters
+// that one cannot hold.
+func quote(b *strings.Builder, value string) {
+	b.WriteByte('"')
 	for i := range len(value) {
 		switch c := value[i]; {
 		case c == '"' || c == '\\':

@@ -3,6 +3,7 @@ package validator
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,17 @@ type Credentials struct {
 	Scheme string
 	// Token is the access token.
 	Token string `json:"-"`
+}
+
+// missing returns the refusal of credentials without an access token; those of
+// a scheme that is not for one count so too (RFC 6750 section 3.1).
+func (c *Credentials) missing(r *Requirement) error {
+	if c.Token != "" && (c.Scheme == "" || strings.EqualFold(c.Scheme, "Bearer")) {
+		return nil
+	}
+	e := NewError(ErrNoToken, "")
+	e.Scopes = r.wanted()
+	return e
 }
 
 // String says that there is a token, never which.

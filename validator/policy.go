@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/countermark/countermark/internal/jose"
 )
@@ -13,13 +12,11 @@ import (
 // Authorize judges the credentials of a request and whether they meet the
 // requirement r. An error is an [*Error].
 func (v *Validator) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
-	if v == nil || v.cfg.Now == nil {
+	if !v.ready() {
 		return nil, NewError(ErrUnavailable, "not made by New")
 	}
-	if c.Token == "" || c.Scheme != "" && !strings.EqualFold(c.Scheme, "Bearer") {
-		e := NewError(ErrNoToken, "")
-		e.Scopes = r.wanted()
-		return nil, e
+	if err := c.missing(&r); err != nil {
+		return nil, err
 	}
 	t, err := v.judge(ctx, c.Token, r)
 	if err != nil {
@@ -39,7 +36,7 @@ func (v *Validator) Authorize(ctx context.Context, c Credentials, r Requirement)
 // judge finds out whether the token is good, by its signature or by asking.
 func (v *Validator) judge(ctx context.Context, token string, r Requirement) (*Token, error) {
 	if len(token) > maxToken {
-		return nil, NewError(ErrMalformed, fmt.Sprintf("longer than %d bytes", maxToken))
+		return nil, tooLong()
 	}
 	j, isJWT := parseJWS(token)
 	switch {
@@ -149,6 +146,11 @@ func (v *Validator) enforce(p *payload) error {
 		return nil
 	}
 }
+
+// ready reports whether New made v.
+func (v *Validator) ready() bool { return v != nil && v.cfg.Now != nil }
+
+func tooLong() error { return NewError(ErrMalformed, fmt.Sprintf("longer than %d bytes", maxToken)) }
 
 func malformed(part string, err error) error {
 	return NewError(ErrMalformed, part+": "+err.Error())

@@ -1,0 +1,150 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+// IssuersConfig says which issuers are trusted. At least one of its fields is
+// required.
+type IssuersConfig struct {
+	// Validators are the issuers that are known beforehand, one Validator each.
+	Validators []*Validator
+
+	// Resolve finds the Validator of an issuer that is not among Validators: a
+	// tenant. The issuer is what a token says of itself, any string at all, so
+	// Resolve looks it up among those it trusts and never derives trust from its
+	// form. It returns nil and no error for an issuer that is not one of them; an
+	// error means that it could not find out.
+	//
+	// It is called once at a time for an issuer, with a context that no caller
+	// ends, and its Validator is kept for as long as it is in use, at most 1,000
+	// of them. After 5 minutes the issuer is looked up again, while the old
+	// Validator goes on: return that same one if nothing changed. Issuers owns
+	// what Resolve returned: when it goes, its Keys and its Introspector are
+	// closed if they have a method Close() error.
+	//
+	// Calls are limited, for all issuers together, to 32 at once and then 16 a
+	// second, and an unknown issuer is remembered for 5 seconds.
+	Resolve func(ctx context.Context, issuer string) (*Validator, error)
+
+	// Opaque judges tokens that are no JWT and so name no issuer; nil refuses
+	// them. OpaqueRule, if not nil, comes first: it picks the Validator by the
+	// token's form, such as a prefix, and returns nil to leave it to Opaque.
+	Opaque     *Validator
+	OpaqueRule func(token string) *Validator
+}
+
+// Issuers judges tokens of several issuers. A JWT is routed by the issuer that
+// it names, unverified, and then judged in full by that issuer's Validator: its
+// keys, its audiences, its policy. Nothing of one issuer is ever consulted for a
+// token that names another. Safe for concurrent use.
+type Issuers struct {
+	fixed   map[string]*Validator
+	tenants *tenants // nil without Resolve
+	opaque  func(token string) *Validator
+}
+
+// NewIssuers returns an Issuers for cfg. It does no I/O.
+func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
+	if len(cfg.Validators) == 0 && cfg.Resolve == nil && cfg.Opaque == nil && cfg.OpaqueRule == nil {
+		return nil, errors.New("validator: IssuersConfig: at least one of Validators, Resolve, Opaque and OpaqueRule is required")
+	}
+	s := &Issuers{fixed: make(map[string]*Validator, len(cfg.Validators))}
+	for i, v := range cfg.Validators {
+		if !v.ready() {
+			return nil, fmt.Errorf("validator: IssuersConfig.Validators[%d]: not made by New", i)
+		}
+		if s.fixed[v.cfg.Issuer] != nil {
+			return nil, fmt.Errorf("validator: IssuersConfig.Validators[%d]: a second one for issuer %q", i, v.cfg.Issuer)
+		}
+		s.fixed[v.cfg.Issuer] = v
+	}
+	if cfg.Resolve != nil {
+		s.tenants = newTenants(cfg.Resolve)
+	}
+	s.opaque = func(token string) *Validator {
+		if cfg.OpaqueRule != nil {
+			if v := cfg.OpaqueRule(token); v != nil {
+				return v
+			}
+		}
+		return cfg.Opaque
+	}
+	return s, nil
+}
+
+// Validate judges a plain bearer token. An error is an [*Error].
+func (s *Issuers) Validate(ctx context.Context, token string) (*Token, error) {
+	return s.Authorize(ctx, Credentials{Token: token}, Requirement{})
+}
+
+// Authorize judges the credentials of a request and whether they meet the
+// requirement r, as the issuer's Validator does. An error is an [*Error].
+func (s *Issuers) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
+	if s == nil || s.opaque == nil {
+		return nil, NewError(ErrUnavailable, "not made by NewIssuers")
+	}
+	if err := c.missing(&r); err != nil {
+		return nil, err
+	}
+	if len(c.Token) > maxToken {
+		return nil, tooLong()
+	}
+	j, isJWT := parseJWS(c.Token)
+	if !isJWT {
+		if v := s.opaque(c.Token); v != nil {
+			return v.Authorize(ctx, c, r)
+		}
+		return nil, NewError(ErrMalformed, "not a JWT")
+	}
+	issuer, err := unverifiedIssuer(j.payload)
+	if err != nil {
+		return nil, malformed("payload", err)
+	}
+	if v := s.fixed[issuer]; v != nil {
+		return v.Authorize(ctx, c, r)
+	}
+	if s.tenants == nil {
+		return nil, NewError(ErrIssuer, "")
+	}
+	tenant, err := s.tenants.acquire(ctx, issuer)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = tenant.release() }() // nobody here could mend a failed Close
+	return tenant.validator.Authorize(ctx, c, r)
+}
+
+// Close closes the keys and introspectors of the issuers that Resolve brought,
+// each after its last judgement in progress, and refuses their tokens from then
+// on. Those of Validators and Opaque are the caller's to close.
+func (s *Issuers) Close() error {
+	if s == nil || s.tenants == nil {
+		return nil
+	}
+	return s.tenants.close()
+}
+
+// unverifiedIssuer returns the iss of a payload, which must be unambiguous.
+func unverifiedIssuer(payload string) (issuer string, err error) {
+	data, err := jose.Decode(nil, payload)
+	if err != nil {
+		return "", err
+	}
+	ok := false
+	err = strictjson.Object(data, func(name []byte, v strictjson.Value) error {
+		if string(name) == "iss" {
+			issuer, ok = v.Text()
+		}
+		return nil
+	})
+	if err == nil && (!ok || issuer == "") {
+		err = errors.New("lacks iss")
+	}
+	return issuer, err
+}
