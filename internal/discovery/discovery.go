@@ -22,6 +22,11 @@ type Metadata struct {
 	Issuer                string `json:"issuer"`
 	JWKSURI               string `json:"jwks_uri"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	// MTLS holds the endpoints for clients that use mutual TLS, where they
+	// differ (RFC 8705 section 5).
+	MTLS struct {
+		IntrospectionEndpoint string `json:"introspection_endpoint"`
+	} `json:"mtls_endpoint_aliases"`
 }
 
 // CheckIssuer returns an error unless issuer is a URL that can be discovered:
@@ -69,7 +74,11 @@ func parse(body []byte, issuer string) (Metadata, error) {
 	if m.Issuer != issuer {
 		return Metadata{}, errors.New("issuer metadata: its issuer is not the configured one, byte for byte")
 	}
-	for name, u := range map[string]string{"jwks_uri": m.JWKSURI, "introspection_endpoint": m.IntrospectionEndpoint} {
+	for name, u := range map[string]string{
+		"jwks_uri":               m.JWKSURI,
+		"introspection_endpoint": m.IntrospectionEndpoint,
+		"mtls_endpoint_aliases.introspection_endpoint": m.MTLS.IntrospectionEndpoint,
+	} {
 		if u == "" {
 			continue
 		}

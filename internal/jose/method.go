@@ -130,7 +130,7 @@ func (m *Method) Verify(signingInput string, sig []byte, key any) error {
 	ok := false
 	switch k := key.(type) {
 	case *rsa.PublicKey:
-		digest := m.digest(nil, signingInput)
+		digest := m.digest(signingInput)
 		if m.family == pss {
 			ok = rsa.VerifyPSS(k, m.hash, digest, sig, m.pssOptions()) == nil
 		} else {
@@ -142,7 +142,7 @@ func (m *Method) Verify(signingInput string, sig []byte, key any) error {
 			break
 		}
 		r, s := new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:])
-		ok = ecdsa.Verify(k, m.digest(nil, signingInput), r, s)
+		ok = ecdsa.Verify(k, m.digest(signingInput), r, s)
 	case ed25519.PublicKey:
 		ok = len(sig) == ed25519.SignatureSize && ed25519.Verify(k, []byte(signingInput), sig)
 	}
@@ -163,11 +163,11 @@ func (m *Method) Sign(signingInput string, key any) ([]byte, error) {
 	case eddsa:
 		return signer.Sign(rand.Reader, []byte(signingInput), crypto.Hash(0))
 	case pss:
-		return signer.Sign(rand.Reader, m.digest(nil, signingInput), m.pssOptions())
+		return signer.Sign(rand.Reader, m.digest(signingInput), m.pssOptions())
 	case pkcs1v15:
-		return signer.Sign(rand.Reader, m.digest(nil, signingInput), m.hash)
+		return signer.Sign(rand.Reader, m.digest(signingInput), m.hash)
 	default:
-		der, err := signer.Sign(rand.Reader, m.digest(nil, signingInput), m.hash)
+		der, err := signer.Sign(rand.Reader, m.digest(signingInput), m.hash)
 		if err != nil {
 			return nil, err
 		}
@@ -186,18 +186,18 @@ func (m *Method) pssOptions() *rsa.PSSOptions {
 	return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash}
 }
 
-// digest appends the hash of the signing input to dst.
-func (m *Method) digest(dst []byte, signingInput string) []byte {
+// digest returns the hash of the signing input.
+func (m *Method) digest(signingInput string) []byte {
 	switch m.hash {
 	case crypto.SHA384:
 		sum := sha512.Sum384([]byte(signingInput))
-		return append(dst, sum[:]...)
+		return sum[:]
 	case crypto.SHA512:
 		sum := sha512.Sum512([]byte(signingInput))
-		return append(dst, sum[:]...)
+		return sum[:]
 	default:
 		sum := sha256.Sum256([]byte(signingInput))
-		return append(dst, sum[:]...)
+		return sum[:]
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -47,79 +46,6 @@ func Object(data []byte, member func(name []byte, v Value) error) error {
 		return s.errorf("bytes after the object")
 	}
 	return nil
-}
-
-// A Value is the text of a JSON value that Object found well-formed.
-type Value []byte
-
-// Text returns the string that v is; ok is false if v is anything else.
-func (v Value) Text() (text string, ok bool) {
-	if len(v) < 2 || v[0] != '"' {
-		return "", false
-	}
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), true
-	}
-	return string(unescape(nil, inner)), true
-}
-
-// Is reports whether v is the string text, without allocating for plain ones.
-func (v Value) Is(text string) bool {
-	if len(v) < 2 || v[0] != '"' {
-		return false
-	}
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner) == text
-	}
-	return string(unescape(nil, inner)) == text
-}
-
-// IsNumber reports whether v is a number. Its text is v itself.
-func (v Value) IsNumber() bool { return len(v) > 0 && (v[0] == '-' || v[0]-'0' <= 9) }
-
-// IsNull reports whether v is null.
-func (v Value) IsNull() bool { return len(v) > 0 && v[0] == 'n' }
-
-// IsObject reports whether v is an object.
-func (v Value) IsObject() bool { return len(v) > 0 && v[0] == '{' }
-
-// Texts returns the strings that v is an array of; ok is false if v is anything
-// else, an array that holds anything else included.
-func (v Value) Texts() (texts []string, ok bool) {
-	ok = v.Elements(func(e Value) bool {
-		text, isText := e.Text()
-		texts = append(texts, text)
-		return isText
-	})
-	if !ok {
-		return nil, false
-	}
-	return texts, true
-}
-
-// Elements calls f for each element of the array that v is, until f returns
-// false. It reports whether v is an array and f accepted every element.
-func (v Value) Elements(f func(Value) bool) bool {
-	if len(v) < 2 || v[0] != '[' {
-		return false
-	}
-	s := scanner{data: v, pos: 1}
-	for {
-		s.space()
-		if s.data[s.pos] == ']' {
-			return true
-		}
-		start := s.pos
-		if s.value(1, nil) != nil || !f(v[start:s.pos]) {
-			return false
-		}
-		s.space()
-		if s.data[s.pos] == ',' {
-			s.pos++
-		}
-	}
 }
 
 type scanner struct {
@@ -215,7 +141,7 @@ func (s *scanner) memberName(names []nameRef, many *map[string]struct{}) ([]byte
 	ref := nameRef{start: at + 1, end: s.pos - 1}
 	name := s.data[ref.start:ref.end]
 	if escaped {
-		name = unescape(nil, name)
+		name = unescape(name)
 	}
 	if len(names) >= 32 && *many == nil {
 		*many = make(map[string]struct{})
@@ -233,7 +159,7 @@ func (s *scanner) memberName(names []nameRef, many *map[string]struct{}) ([]byte
 	}
 	ref.hash = foldHash(name)
 	for _, r := range names {
-		if r.hash == ref.hash && strings.EqualFold(string(s.unescaped(r)), string(name)) {
+		if r.hash == ref.hash && bytes.EqualFold(s.unescaped(r), name) {
 			return nil, nil, s.errorf("a second member of one name")
 		}
 	}
@@ -245,7 +171,7 @@ func (s *scanner) unescaped(r nameRef) []byte {
 	if bytes.IndexByte(name, '\\') < 0 {
 		return name
 	}
-	return unescape(nil, name)
+	return unescape(name)
 }
 
 // value reads any value; depth is that of the object or array around it.
@@ -253,11 +179,11 @@ func (s *scanner) value(depth int, names []nameRef) error {
 	if s.pos == len(s.data) {
 		return s.errorf("a member without a value")
 	}
-	switch c := s.data[s.pos]; {
-	case c == '"':
+	switch c := s.data[s.pos]; c {
+	case '"':
 		_, err := s.text()
 		return err
-	case c == '{' || c == '[':
+	case '{', '[':
 		if depth++; depth > MaxDepth {
 			return s.errorf("nested deeper than %d", MaxDepth)
 		}
@@ -265,11 +191,11 @@ func (s *scanner) value(depth int, names []nameRef) error {
 			return s.object(depth, names)
 		}
 		return s.array(depth, names)
-	case c == 't':
+	case 't':
 		return s.literal("true")
-	case c == 'f':
+	case 'f':
 		return s.literal("false")
-	case c == 'n':
+	case 'n':
 		return s.literal("null")
 	default:
 		return s.number()

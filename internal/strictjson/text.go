@@ -79,8 +79,9 @@ func hex4(b []byte) (r rune, ok bool) {
 	return r, true
 }
 
-// unescape appends to dst what the well-formed string text in stands for.
-func unescape(dst, in []byte) []byte {
+// unescape returns what the well-formed string text in stands for.
+func unescape(in []byte) []byte {
+	dst := make([]byte, 0, len(in))
 	for i := 0; i < len(in); i++ {
 		if in[i] != '\\' {
 			dst = append(dst, in[i])
@@ -139,7 +140,7 @@ func foldHash(name []byte) uint32 {
 			r, size = utf8.DecodeRune(name[i:])
 			r = foldRune(r)
 		}
-		h = (h ^ uint32(r)) * 16777619
+		h = (h ^ uint32(r)) * 16777619 //nolint:gosec // a rune is not negative
 		i += size
 	}
 	return h

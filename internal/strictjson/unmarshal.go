@@ -32,10 +32,18 @@ func unmarshal(data []byte, v any, known bool) error {
 		if te, ok := err.(*json.UnmarshalTypeError); ok { //nolint:errorlint // json returns it unwrapped
 			return fmt.Errorf("JSON: member %q must be a %s", te.Field, kindName(te.Type))
 		}
-		return err
+		return &decodeError{err}
 	}
 	return nil
 }
+
+// decodeError stands for the error of a type that decodes itself, whose text may
+// hold what it was given, as that of time.Time does.
+type decodeError struct{ cause error }
+
+func (e *decodeError) Error() string { return "JSON: a member is of the wrong form for its Go type" }
+
+func (e *decodeError) Unwrap() error { return e.cause }
 
 var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
