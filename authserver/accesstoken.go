@@ -1,0 +1,177 @@
+package authserver
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+const (
+	accessTokenType = "at+jwt" // RFC 9068 section 2.1
+	maxToken        = 16 << 10 // bytes
+)
+
+// claims are what an access token says (RFC 9068 section 2.2): in a JWT signed,
+// of an opaque token kept in the store.
+type claims struct {
+	jwt.RegisteredClaims
+	ClientID string `json:"client_id"`
+	Scope    string `json:"scope,omitempty"`
+
+	grant string // the ID of the grant that the token belongs to
+}
+
+// A tokenResponse is the successful answer of RFC 6749 section 5.1.
+type tokenResponse struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	Scope       string `json:"scope,omitempty"`
+}
+
+// issue makes an access token for the client of r, about subject. A JWT costs no
+// write: the grant behind it is one of this token alone, has the token's jti for
+// its ID, and is written down only if it is revoked.
+func (s *Server) issue(ctx context.Context, r *request, subject, scope string, audience []string) (*tokenResponse, error) {
+	now := s.now()
+	c := &claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    s.issuer,
+			Subject:   subject,
+			Audience:  audience,
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Truncate(time.Second).Add(s.lifetime)),
+			ID:        rand.Text(),
+		},
+		ClientID: r.client.ClientID,
+		Scope:    scope,
+	}
+	mint := s.sign
+	if r.client.AccessTokenStrategy == strategyOpaque {
+		mint = s.keep
+	}
+	token, err := mint(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s.log.LogAttrs(ctx, slog.LevelDebug, "token issued", slog.String("grant_type", r.form.Get("grant_type")),
+		slog.String("client_id", c.ClientID), slog.String("jti", c.ID), slog.String("scope", scope))
+	return &tokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int64(s.lifetime / time.Second), Scope: scope}, nil
+}
+
+// sign makes a JWT of c.
+func (s *Server) sign(_ context.Context, c *claims) (string, error) {
+	key := s.keys.signer(s.now())
+	t := jwt.Token{
+		Method: key.method,
+		Header: map[string]any{"typ": accessTokenType, "alg": key.Algorithm, "kid": key.ID},
+		Claims: c,
+	}
+	token, err := t.SignedString(key.Signer)
+	if err != nil {
+		return "", fmt.Errorf("signing with key %q: %w", key.ID, err)
+	}
+	return token, nil
+}
+
+// keep makes an opaque token that stands for c.
+func (s *Server) keep(ctx context.Context, c *claims) (string, error) {
+	var secret [32]byte
+	_, _ = rand.Read(secret[:]) // never fails
+	token := jose.Encode(secret[:])
+	data, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("claims: %w", err)
+	}
+	err = s.write(ctx, func() error {
+		return s.store.Put(ctx, AccessToken, HashOf(token), Record{Grant: c.ID, Data: data, Expiry: c.ExpiresAt.Time})
+	})
+	return token, err
+}
+
+// read returns the claims of a token that this server issued and that is neither
+// expired nor revoked; for any other, ErrNotFound.
+func (s *Server) read(ctx context.Context, token string) (*claims, error) {
+	find := s.stored
+	if strings.Contains(token, ".") {
+		find = s.verified
+	}
+	c, err := find(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if !s.now().Before(c.ExpiresAt.Time) {
+		return nil, ErrNotFound
+	}
+	g, err := s.store.Grant(ctx, c.grant)
+	switch {
+	case errors.Is(err, ErrNotFound): // never written down, so never revoked
+		return c, nil
+	case err != nil:
+		return nil, storeFailed(err)
+	case !g.Revoked.IsZero():
+		return nil, ErrNotFound
+	default:
+		return c, nil
+	}
+}
+
+// stored finds the claims that an opaque token stands for.
+func (s *Server) stored(ctx context.Context, token string) (*claims, error) {
+	r, err := s.store.Get(ctx, AccessToken, HashOf(token))
+	if errors.Is(err, ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, storeFailed(err)
+	}
+	c := &claims{grant: r.Grant}
+	if err := strictjson.Unmarshal(r.Data, c); err != nil {
+		return nil, fmt.Errorf("record of an access token: %w", err)
+	}
+	return c, nil
+}
+
+// verified reads a JWT that one of the published keys signed as an access token.
+// Its type keeps out what the same keys sign for another purpose (RFC 8725
+// section 3.11).
+func (s *Server) verified(_ context.Context, token string) (*claims, error) {
+	var h struct {
+		Typ string `json:"typ"`
+		Alg string `json:"alg"`
+		Kid string `json:"kid"`
+	}
+	header, payload, signature, ok := jose.Split(token)
+	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != accessTokenType {
+		return nil, ErrNotFound
+	}
+	key := s.keys.verifier(h.Kid, s.now())
+	if key == nil || key.Algorithm != h.Alg {
+		return nil, ErrNotFound
+	}
+	sig, err := jose.Decode(nil, signature)
+	if err != nil || key.method.Verify(token[:len(header)+1+len(payload)], sig, key.public) != nil {
+		return nil, ErrNotFound
+	}
+	c := &claims{}
+	if !readPart(payload, c) || c.Issuer != s.issuer || c.ExpiresAt == nil || c.ID == "" {
+		return nil, ErrNotFound
+	}
+	c.grant = c.ID
+	return c, nil
+}
+
+func readPart(part string, v any) bool {
+	data, err := jose.Decode(nil, part)
+	return err == nil && strictjson.Unmarshal(data, v) == nil
+}

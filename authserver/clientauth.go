@@ -1,0 +1,124 @@
+package authserver
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxBasic bounds an Authorization header, which nothing else does.
+const maxBasic = 8 << 10
+
+// credentials are what a request offers as its client's.
+type credentials struct{ id, secret string }
+
+// authenticate returns the client that sent the request (RFC 6749 section 2.3):
+// by one mechanism, the one that it is registered for.
+func (s *Server) authenticate(r *http.Request, form url.Values) (*client, error) {
+	header := r.Header.Values("Authorization")
+	posted := form.Get("client_secret") != ""
+	asserted := form.Get("client_assertion") != "" || form.Get("client_assertion_type") != ""
+	id := form.Get("client_id")
+
+	var method string
+	var offers []credentials
+	switch {
+	case len(header) > 1 || len(header) == 1 && (posted || asserted) || posted && asserted:
+		return nil, refuse(invalidRequest, "more than one way of client authentication")
+	case len(header) == 1:
+		method, offers = secretBasic, basicCredentials(header[0])
+	case posted:
+		method, offers = secretPost, []credentials{{id, form.Get("client_secret")}}
+	case asserted:
+		return nil, refuse(invalidClient, "client assertions are not supported")
+	default:
+		return nil, refuse(invalidClient, "client authentication is required")
+	}
+	c, err := s.identify(r.Context(), offers)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.TokenEndpointAuthMethod != method: // told to the client alone: the secret was right
+		return nil, refuse(invalidClient, "the client is registered for "+c.TokenEndpointAuthMethod)
+	case id != "" && id != c.ClientID:
+		return nil, refuse(invalidRequest, "client_id is not the client that authenticated")
+	default:
+		return c, nil
+	}
+}
+
+// basicCredentials returns what a Basic header may mean. RFC 6749 section 2.3.1
+// has identifier and secret form-encoded first, which some clients leave out, so
+// there are two readings if they differ.
+func basicCredentials(header string) []credentials {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") || len(header) > maxBasic {
+		return nil
+	}
+	pair, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " "))
+	if err != nil {
+		return nil
+	}
+	id, secret, ok := strings.Cut(string(pair), ":")
+	if !ok {
+		return nil
+	}
+	raw := credentials{id, secret}
+	id, err1 := url.QueryUnescape(id)
+	secret, err2 := url.QueryUnescape(secret)
+	decoded := credentials{id, secret}
+	if err1 != nil || err2 != nil || decoded == raw {
+		return []credentials{raw}
+	}
+	return []credentials{decoded, raw}
+}
+
+// identify returns the client whose credentials are among offers. Every offer is
+// compared, in constant time, and against something even if there is no such
+// client: how long it takes tells nobody which clients exist.
+func (s *Server) identify(ctx context.Context, offers []credentials) (*client, error) {
+	var found *client
+	for _, offer := range offers {
+		c, err := s.client(ctx, offer.id)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		var want Hash
+		if c != nil {
+			want = c.SecretHash
+		}
+		got := HashOf(offer.secret)
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 && c != nil && found == nil {
+			found = c
+		}
+	}
+	if found == nil {
+		return nil, refuse(invalidClient, "client authentication failed")
+	}
+	return found, nil
+}
+
+// client returns the registered client, those of the configuration first, or
+// ErrNotFound.
+func (s *Server) client(ctx context.Context, id string) (*client, error) {
+	if c, ok := s.clients[id]; ok {
+		return c, nil
+	}
+	stored, err := s.store.Client(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, storeFailed(err)
+	}
+	c, err := newClient(stored)
+	if err != nil {
+		return nil, fmt.Errorf("client %q in the store: %w", id, err)
+	}
+	return c, nil
+}

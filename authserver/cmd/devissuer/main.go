@@ -1,0 +1,80 @@
+// Command devissuer is an OAuth 2.0 issuer for local development.
+//
+//	go run github.com/countermark/countermark/authserver/cmd/devissuer
+//
+// starts one on 127.0.0.1:9000 with a client to try it with, and prints how. It
+// stops at Ctrl-C. Nothing is kept but the signing key, and that only if asked:
+//
+//	-addr HOST:PORT  listen there and nowhere else; port 0 is any free one
+//	-issuer URL      the issuer's URL, if it is not http:// and the address
+//	-config FILE     read issuer, clients, users and resources from a file
+//	-keys FILE       keep the signing key in a file, made if it is not there
+//
+// The exit code is 0 if it was stopped, 2 if a flag is wrong, 1 for any other
+// failure.
+//
+// # The configuration file
+//
+// It is one JSON object. Whatever it holds that is not known is an error.
+//
+//	{
+//	  "issuer": "http://127.0.0.1:9000",
+//	  "resources": ["https://api.example.com"],
+//	  "clients": [
+//	    {
+//	      "client_id": "orders-client",
+//	      "client_secret": "orders-client-secret",
+//	      "grant_types": ["client_credentials"],
+//	      "scope": "orders:read orders:write",
+//	      "audience": ["https://api.example.com"]
+//	    },
+//	    {
+//	      "client_id": "orders-api",
+//	      "client_secret": "orders-api-secret",
+//	      "audience": ["https://api.example.com"]
+//	    }
+//	  ],
+//	  "users": [
+//	    {"sub": "1", "username": "alice", "password": "wonderland", "claims": {"email": "alice@example.com"}}
+//	  ]
+//	}
+//
+// A client is RFC 7591 client metadata: client_id, client_secret, client_name,
+// redirect_uris, grant_types, scope, token_endpoint_auth_method
+// (client_secret_basic, which is the default, or client_secret_post), jwks,
+// jwks_uri, and two members more: audience, the resources that it may get tokens
+// for, and access_token_strategy, jwt or opaque. A client without grant_types
+// has none: it is a resource server, which may introspect the tokens that are
+// meant for its audience.
+//
+// The resources are the names of the APIs, as RFC 8707 has them. A client that
+// has a grant and no audience may have tokens for all of them; if the file names
+// any resources, an audience may hold no others.
+//
+// A grant type or authentication method that the issuer does not have is an
+// error. Users, redirect_uris, jwks and jwks_uri have no effect yet, which is
+// said at the start.
+//
+// # The key file
+//
+// It holds private keys as PEM blocks, PKCS #8, such as openssl genpkey writes.
+// The first one signs: ES256, ES384, ES512, RS256 or EdDSA, as goes with it. Any
+// further ones are published, so that tokens that they signed stay good.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/countermark/countermark/authserver/internal/devissuer"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	code := devissuer.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

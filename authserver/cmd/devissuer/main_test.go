@@ -1,0 +1,436 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "devissuer")
+	if err != nil {
+		log.Fatal(err)
+	}
+	binary = filepath.Join(dir, "devissuer")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		log.Fatalf("%v: %s", err, out)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// A process is a devissuer that printed its banner.
+type process struct {
+	cmd    *exec.Cmd
+	banner string
+	stderr *syncBuffer
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.CommandContext(t.Context(), binary, append([]string{"-addr", "127.0.0.1:0"}, args...)...), stderr: &syncBuffer{}}
+	p.cmd.Stderr = p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // if it has not ended
+		_ = p.cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		p.banner += lines.Text() + "\n"
+		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
+			return p
+		}
+	}
+	t.Fatalf("no banner: %s%s", p.banner, p.stderr)
+	return nil
+}
+
+// field returns what the banner says about a word.
+func (p *process) field(t *testing.T, name string) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^  ` + name + ` +(.*)$`).FindStringSubmatch(p.banner)
+	if m == nil {
+		t.Fatalf("the banner has no %q:\n%s", name, p.banner)
+	}
+	return m[1]
+}
+
+// stop sends a signal and returns the exit code.
+func (p *process) stop(t *testing.T, sig os.Signal) int {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// paste runs the banner's curl line in a shell and returns what it printed.
+func (p *process) paste(t *testing.T) []byte {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^  (curl .*)$`).FindStringSubmatch(p.banner)
+	if line == nil {
+		t.Fatalf("the banner has no curl line:\n%s", p.banner)
+	}
+	if _, err := exec.LookPath("curl"); err == nil {
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", line[1]).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", line[1], err)
+		}
+		return out
+	}
+	return likeCurl(t, line[1])
+}
+
+// likeCurl does what curl would: the shell takes the line apart.
+func likeCurl(t *testing.T, line string) []byte {
+	t.Helper()
+	words, err := exec.CommandContext(t.Context(), "sh", "-c", `printf '%s\n' `+line).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+	var data []string
+	args := strings.Split(strings.TrimSpace(string(words)), "\n")[1:]
+	for len(args) > 0 {
+		switch args[0] {
+		case "-s":
+		case "-u":
+			id, secret, _ := strings.Cut(args[1], ":")
+			req.SetBasicAuth(id, secret)
+			args = args[1:]
+		case "-d":
+			data = append(data, args[1])
+			args = args[1:]
+		default:
+			if req.URL, err = url.Parse(args[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		args = args[1:]
+	}
+	req.Body = io.NopCloser(strings.NewReader(strings.Join(data, "&")))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func token(t *testing.T, answer []byte) string {
+	t.Helper()
+	var a struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(answer, &a); err != nil || a.AccessToken == "" {
+		t.Fatalf("no token: %s", answer)
+	}
+	return a.AccessToken
+}
+
+// active asks whether a token is active.
+func (p *process) active(t *testing.T, id, secret, token string) bool {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, p.field(t, "Introspection"), strings.NewReader(url.Values{"token": {token}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(id, secret)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var a struct{ Active bool }
+	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%s, %v", resp.Status, err)
+	}
+	return a.Active
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestBanner_CurlLineWorks(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	answer := p.paste(t)
+	if !p.active(t, "orders-api", "orders-api-secret", token(t, answer)) {
+		t.Errorf("the token is not active: %s", answer)
+	}
+	line := regexp.MustCompile(`(?m)^  (curl .*)$`).FindStringSubmatch(p.banner)[1]
+	if !p.active(t, "orders-api", "orders-api-secret", token(t, likeCurl(t, line))) {
+		t.Error("without curl it does not work")
+	}
+	p.stop(t, os.Interrupt) // all of the log is there now
+	if log := p.stderr.String(); strings.Contains(log, token(t, answer)) || strings.Contains(log, "-secret") || !strings.Contains(log, "token issued") {
+		t.Errorf("the log: %s", log)
+	}
+}
+
+func TestBanner_AddressesAnswer(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"", "/tenant"} {
+		port := freePort(t)
+		p := start(t, "-addr", "localhost:"+port, "-issuer", "http://localhost:"+port+path)
+		if p.field(t, "Issuer") != "http://localhost:"+port+path {
+			t.Errorf("issuer %s", p.field(t, "Issuer"))
+		}
+		for name, status := range map[string]int{"Token": 405, "Introspection": 405, "Revocation": 405, "Key set": 200, "Metadata": 200} {
+			resp, err := http.Get(p.field(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != status {
+				t.Errorf("%s: %s", p.field(t, name), resp.Status)
+			}
+		}
+		token(t, p.paste(t))
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func TestConfig_ClientsOfTheFile(t *testing.T) {
+	t.Parallel()
+	const api = `"audience": ["https://api.example"]`
+	reader := `{"client_id": "api", "client_secret": "s3cret", ` + api + `}`
+	for name, client := range map[string]string{
+		"Basic":             `{"client_id": "shop", "client_secret": "s3cret", "grant_types": ["client_credentials"], "scope": "a b", ` + api + `}`,
+		"post":              `{"client_id": "shop", "client_secret": "s3cret", "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_post", ` + api + `}`,
+		"opaque":            `{"client_id": "shop", "client_secret": "s3cret", "grant_types": ["client_credentials"], "access_token_strategy": "opaque", ` + api + `}`,
+		"strange":           `{"client_id": "it's: a \"shop\" & $HOME", "client_secret": "!'\" \\ %zz+é#&=", "grant_types": ["client_credentials"], ` + api + `}`,
+		"strange, by post":  `{"client_id": "it's: a \"shop\" & $HOME", "client_secret": "!'\" \\ %zz+é#&=", "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_post", ` + api + `}`,
+		"audience of all":   `{"client_id": "shop", "client_secret": "s3cret", "grant_types": ["client_credentials"]}`,
+		"with what is idle": `{"client_id": "shop", "client_secret": "s3cret", "grant_types": ["client_credentials"], "redirect_uris": ["https://shop.example/cb"], "jwks": {"keys": []}, ` + api + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-config", write(t, "config.json", `{"clients": [`+reader+`, `+client+`], "resources": ["https://api.example"]}`))
+			if answer := p.paste(t); !p.active(t, "api", "s3cret", token(t, answer)) {
+				t.Errorf("the token is not active: %s", answer)
+			}
+			p.stop(t, os.Interrupt)
+			if idle := strings.Contains(p.stderr.String(), "warning: clients[1]: no grant or client authentication uses redirect_uris, jwks yet"); idle != strings.Contains(client, "redirect_uris") {
+				t.Errorf("the log: %s", p.stderr)
+			}
+		})
+	}
+}
+
+func TestConfig_IssuerOfTheFile(t *testing.T) {
+	t.Parallel()
+	file := write(t, "config.json", `{"issuer": "https://issuer.example/dev", "users": [{"sub": "1", "username": "alice", "password": "wonderland"}]}`)
+	p := start(t, "-config", file)
+	if p.field(t, "Issuer") != "https://issuer.example/dev" || p.field(t, "Metadata") != "https://issuer.example/.well-known/oauth-authorization-server/dev" {
+		t.Errorf("the banner:\n%s", p.banner)
+	}
+	if strings.Contains(p.banner, "curl") {
+		t.Errorf("a curl line without a client:\n%s", p.banner)
+	}
+	p.stop(t, os.Interrupt)
+	if log := p.stderr.String(); !strings.Contains(log, "warning: users: nobody can sign in yet") || strings.Contains(log, "wonderland") {
+		t.Errorf("the log: %s", log)
+	}
+	if p := start(t, "-config", file, "-issuer", "https://other.example"); p.field(t, "Issuer") != "https://other.example" {
+		t.Errorf("the flag has no precedence: %s", p.field(t, "Issuer"))
+	}
+}
+
+func TestKeys_OutliveARestart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "keys.pem")
+	port := freePort(t)
+	p := start(t, "-keys", file, "-addr", "127.0.0.1:"+port)
+	old := token(t, p.paste(t))
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if code := p.stop(t, os.Interrupt); code != 0 {
+		t.Fatalf("exit %d", code)
+	}
+	p = start(t, "-keys", file, "-addr", "127.0.0.1:"+port)
+	if !p.active(t, "orders-api", "orders-api-secret", old) {
+		t.Error("a token of the last run is void")
+	}
+	p.stop(t, os.Interrupt)
+	p = start(t, "-addr", "127.0.0.1:"+port)
+	if p.active(t, "orders-api", "orders-api-secret", old) {
+		t.Error("without -keys there is the same key")
+	}
+}
+
+func TestSignals_StopItCleanly(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		p := start(t)
+		token(t, p.paste(t))
+		began := time.Now()
+		if code := p.stop(t, sig); code != 0 || time.Since(began) > 3*time.Second {
+			t.Errorf("%v: exit %d after %v: %s", sig, code, time.Since(began), p.stderr)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"-h"}, 0, "-keys file"},
+		{[]string{"-nonsense"}, 2, "-nonsense"},
+		{[]string{"nonsense"}, 2, `unexpected argument "nonsense"`},
+		{[]string{"-addr"}, 2, "-addr"},
+		{[]string{"-addr", "nonsense"}, 1, "devissuer: listen tcp: address nonsense"},
+		{[]string{"-addr", taken.Addr().String()}, 1, "address already in use"},
+		{[]string{"-addr", "127.0.0.1:0", "-issuer", "http://issuer.example"}, 1, "devissuer: authserver: Config.Issuer: must use https"},
+		{[]string{"-config", filepath.Join(t.TempDir(), "none")}, 1, "none: no such file"},
+		{[]string{"-config", write(t, "c.json", `{"client": []}`)}, 1, `c.json: JSON: unknown field "client"`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"]}]}`), "-addr", "127.0.0.1:0"}, 1, `Config.Clients[0] ("web"): grant_types: "authorization_code" is not supported`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none"}]}`), "-addr", "127.0.0.1:0"}, 1, `Config.Clients[0] ("spa"): client_secret: required`},
+		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: is not a file of PEM blocks"},
+		{[]string{"-keys", filepath.Join(t.TempDir(), "no", "such", "folder")}, 1, "no such file"},
+	} {
+		out, err := exec.CommandContext(t.Context(), binary, c.args...).CombinedOutput()
+		code := 0
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		if code != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("%v: exit %d, want %d and %q: %s", c.args, code, c.code, c.says, out)
+		}
+	}
+}
+
+// Only what -addr says is listened on, and only under names of this machine or
+// of the issuer: a page elsewhere that has its name resolve to 127.0.0.1 reads
+// nothing.
+func TestAddr_NothingElse(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-issuer", "https://issuer.example")
+	port, ok := strings.CutPrefix(p.field(t, "Listening on"), "127.0.0.1:")
+	if !ok || port == "0" {
+		t.Fatalf("the banner:\n%s", p.banner)
+	}
+	for name, status := range map[string]int{
+		"127.0.0.1:" + port: 200, "localhost:" + port: 200, "[::1]": 200, "issuer.example": 200, "ISSUER.example:443": 200,
+		"evil.example": 421, "evil.example:" + port: 421, "127.0.0.1.evil.example": 421, "localhost.evil.example": 421,
+	} {
+		req, _ := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+port+"/jwks", http.NoBody)
+		req.Host = name
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != status {
+			t.Errorf("Host %s: %s", name, resp.Status)
+		}
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		ip, _, _ := net.ParseCIDR(a.String())
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(ip.String(), port), time.Second); err == nil && ip.String() != "127.0.0.1" {
+			conn.Close()
+			t.Errorf("it listens on %s too", ip)
+		}
+	}
+}
+
+// The fastest of some starts: the machine may be busy with other tests.
+func TestStart_AnswersWithinATenthOfASecond(t *testing.T) {
+	t.Parallel()
+	best := time.Hour
+	for range 20 {
+		began := time.Now()
+		p := start(t)
+		resp, err := http.Get(p.field(t, "Key set"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(began)
+		resp.Body.Close()
+		p.stop(t, os.Interrupt)
+		if best = min(best, took); best < 100*time.Millisecond {
+			return
+		}
+	}
+	t.Errorf("its first answer takes %v", best)
+}

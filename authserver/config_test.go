@@ -1,0 +1,97 @@
+package authserver_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countermark/countermark/authserver"
+)
+
+func TestNew_ErrorsNameTheField(t *testing.T) {
+	t.Parallel()
+	k := key(t, "ES256", "k1")
+	client := func(edit func(*authserver.Client)) func(*authserver.Config) {
+		return func(c *authserver.Config) { edit(&c.Clients[0]) }
+	}
+	for want, edit := range map[string]func(*authserver.Config){
+		`Config.Clients[0] (""): client_id: `:                                func(c *authserver.Config) { c.Clients[0].ClientID = "" },
+		`Config.Clients[0] ("sh\nop"): client_id: `:                          client(func(c *authserver.Client) { c.ClientID = "sh\nop" }),
+		`Config.Clients[1] ("shop"): client_id: another`:                     func(c *authserver.Config) { c.Clients[1].ClientID = shop.id },
+		`Config.Clients[0] ("shop"): client_secret: required`:                client(func(c *authserver.Client) { c.SecretHash = authserver.Hash{} }),
+		`Config.Clients[0] ("shop"): client_secret: must`:                    client(func(c *authserver.Client) { c.SecretHash = authserver.HashOf("") }),
+		`Config.Clients[0] ("shop"): scope: `:                                client(func(c *authserver.Client) { c.Scope = "a,  b" }),
+		`Config.Clients[0] ("shop"): token_endpoint_auth_method: "none"`:     client(func(c *authserver.Client) { c.TokenEndpointAuthMethod = "none" }),
+		`Config.Clients[0] ("shop"): grant_types: "authorization_code"`:      client(func(c *authserver.Client) { c.GrantTypes = []string{"client_credentials", "authorization_code"} }),
+		`Config.Clients[0] ("shop"): access_token_strategy: "JWT"`:           client(func(c *authserver.Client) { c.AccessTokenStrategy = "JWT" }),
+		`Config.Clients[0] ("shop"): audience[1]: must be`:                   client(func(c *authserver.Client) { c.Audience = []string{"a", ""} }),
+		`Config.Clients[0] ("shop"): audience[0]: must be p`:                 client(func(c *authserver.Client) { c.Audience = []string{"two words"} }),
+		`Config.Clients[0] ("shop"): audience[0]: must not have a fragment`:  client(func(c *authserver.Client) { c.Audience = []string{"https://x.example#y"} }),
+		`Config.Clients[0] ("shop"): audience[0]: has a colon`:               client(func(c *authserver.Client) { c.Audience = []string{":x"} }),
+		`Config.Clients[0] ("shop"): redirect_uris[0]: must use https`:       client(func(c *authserver.Client) { c.RedirectURIs = []string{"http://app.example/cb"} }),
+		`Config.Clients[0] ("shop"): redirect_uris[0]: must not have a frag`: client(func(c *authserver.Client) { c.RedirectURIs = []string{"https://app.example/cb#"} }),
+		`Config.Clients[0] ("shop"): redirect_uris[0]: not an absolute`:      client(func(c *authserver.Client) { c.RedirectURIs = []string{"/cb"} }),
+		`Config.Clients[0] ("shop"): redirect_uris[0]: not an absolute URL`:  client(func(c *authserver.Client) { c.RedirectURIs = []string{"javascript:alert(1)"} }),
+		`Config.TokenLifetime: `:                                             func(c *authserver.Config) { c.TokenLifetime = -time.Second },
+		`Config.TokenLifetime: must be whole seconds`:                        func(c *authserver.Config) { c.TokenLifetime = 1500 * time.Millisecond },
+		`Config.AllowedOrigins[0]: not an absolute URL`:                      func(c *authserver.Config) { c.AllowedOrigins = []string{"*"} },
+		`Config.AllowedOrigins[0]: must be scheme and host`:                  func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example/"} },
+		`Config.AllowedOrigins[0]: must be scheme and host in lower case`:    func(c *authserver.Config) { c.AllowedOrigins = []string{"https://App.example"} },
+		`Config.AllowedOrigins[0]: must be scheme and host in lower case,`:   func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example:443"} },
+		`Config.AllowedOrigins[0]: must use https`:                           func(c *authserver.Config) { c.AllowedOrigins = []string{"http://app.example"} },
+		`Config.Keys[1].ID: `:                                                func(c *authserver.Config) { c.Keys = []authserver.SigningKey{k, k} },
+		`Config.Keys[0].Signer: required`:                                    func(c *authserver.Config) { c.Keys = []authserver.SigningKey{{Algorithm: "ES256"}} },
+		`Config.Keys[1].Algorithm: `: func(c *authserver.Config) {
+			c.Keys = []authserver.SigningKey{k, {Algorithm: "PS256", Signer: k.Signer}}
+		},
+	} {
+		cfg := authserver.Config{Issuer: "https://issuer.example", Clients: clients()}
+		if _, err := authserver.New(cfg); err != nil {
+			t.Fatal(err)
+		}
+		edit(&cfg)
+		if _, err := authserver.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "authserver: "+want) {
+			t.Errorf("want %s\ngot  %v", want, err)
+		}
+	}
+}
+
+func TestNew_TakesWhatIsGood(t *testing.T) {
+	t.Parallel()
+	c := clients()[0]
+	c.RedirectURIs = []string{"https://app.example/cb?x=y", "http://127.0.0.1/cb", "http://localhost:8080/cb", "com.example.app:/cb"}
+	c.Audience = []string{"https://api.example", "urn:example:api", "api"}
+	if _, err := authserver.New(authserver.Config{
+		Issuer: "https://issuer.example", Clients: []authserver.Client{c},
+		AllowedOrigins: []string{"https://app.example", "https://app.example:8443", "http://localhost:3000", "http://[::1]:3000"},
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNew_CopiesItsConfig(t *testing.T) {
+	t.Parallel()
+	cs, keys := clients(), []authserver.SigningKey{key(t, "ES256", "k1")}
+	i := start(t, "", func(c *authserver.Config) {
+		c.Clients, c.Keys, c.AllowedOrigins = cs, keys, []string{"https://app.example"}
+	})
+	keys[0] = key(t, "ES256", "k2")
+	cs[0].GrantTypes[0], cs[0].Audience[0], cs[0].SecretHash = "x", "x", authserver.Hash{}
+	header, payload := parts(t, i.token(shop, "resource", ordersAPI))
+	if header["kid"] != "k1" || payload["sub"] != shop.id {
+		t.Error(header, payload)
+	}
+}
+
+func TestTokenLifetime(t *testing.T) {
+	t.Parallel()
+	i := start(t, "", func(c *authserver.Config) { c.TokenLifetime = time.Second })
+	a := i.post("/token", shop, form("grant_type", "client_credentials"))
+	if a.object()["expires_in"] != 1.0 || !i.active(orders, a.member("access_token")) {
+		t.Errorf("%s", a.body)
+	}
+	i.clock.Advance(time.Second)
+	if i.active(orders, a.member("access_token")) {
+		t.Error("still active")
+	}
+}

@@ -1,0 +1,42 @@
+// Package authserver is a compact OAuth 2.0 authorization server.
+//
+// A [Server] is an [http.Handler] made of a [Config]: an issuer URL, clients,
+// and a [Store] for what has to be remembered. It fits into a test, a
+// developer's machine (see cmd/devissuer) and a small deployment.
+//
+// # What it serves
+//
+// All paths are under the issuer's; the metadata (RFC 8414) names them.
+//
+//	POST /token       client_credentials (RFC 6749 section 4.4)
+//	POST /introspect  what a token says and whether it is good (RFC 7662)
+//	POST /revoke      the end of a token (RFC 7009)
+//	GET  /jwks        the public keys (RFC 7517)
+//
+// The metadata is at both well-known places, /.well-known/oauth-authorization-server
+// and /.well-known/openid-configuration; for an issuer with a path, where RFC
+// 8414 sections 3.1 and 5 put them.
+//
+// # Tokens
+//
+// An access token is a JWT as RFC 9068 describes it, or opaque for clients that
+// are registered so ([Client.AccessTokenStrategy]). Its aud is what the request
+// named as resource (RFC 8707), otherwise all that the client is registered for:
+// name one, and no API that gets the token can use it at another.
+//
+// A JWT costs no write to the store. Revoking one is a write, and introspection
+// knows of it at once; a resource server that verifies JWTs by itself learns of
+// it when the token expires.
+//
+// # Clients
+//
+// Every client authenticates, in the one way that it is registered for. Basic
+// credentials may be form-encoded, as RFC 6749 section 2.3.1 has it, or not, as
+// many clients have it.
+//
+// # Limits
+//
+// A form has at most 64 KiB and 64 parameters and arrives within 10 seconds.
+// Whatever comes before it is the business of the [http.Server]: set its
+// ReadHeaderTimeout and MaxHeaderBytes.
+package authserver

@@ -1,0 +1,103 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody     = 64 << 10         // bytes of a form
+	maxParams   = 64               // parameters of a form
+	bodyTimeout = 10 * time.Second // for a form to arrive whole
+
+	formType = "application/x-www-form-urlencoded"
+)
+
+// A request is a form from a client that proved who it is.
+type request struct {
+	form   url.Values // each name once, except resource
+	client *client
+}
+
+// An endpoint is the policy of one endpoint: a form in, JSON out. What it
+// returns is sent with status 200, or, if it is an error, as a refusal.
+type endpoint func(ctx context.Context, r *request) (any, error)
+
+// form serves an endpoint: all that the endpoints have in common is here.
+func (s *Server) form(handle endpoint) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		answer, c, err := s.exchange(w, r, handle)
+		if err != nil {
+			s.writeError(w, r, c, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
+	}
+}
+
+// exchange returns the answer to r and, as soon as it is known, who sent it.
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request, handle endpoint) (any, *client, error) {
+	form, err := readForm(w, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := s.authenticate(r, form)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err := handle(r.Context(), &request{form: form, client: c})
+	return answer, c, err
+}
+
+// readForm reads the parameters of a POST (RFC 6749 sections 3.2 and appendix
+// B): from the body alone, so that no secret is in a URL, and none twice.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.URL.RawQuery != "" {
+		return nil, refuse(invalidRequest, "parameters belong in the body, not in the URL")
+	}
+	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != formType {
+		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Type must be "+formType)
+	}
+	// A client that never finishes must not hold a goroutine; where deadlines
+	// are not supported there is no connection to wait on.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, refuseWith(http.StatusRequestEntityTooLarge, invalidRequest, "the body is larger than "+strconv.Itoa(maxBody)+" bytes")
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, refuseWith(http.StatusRequestTimeout, invalidRequest, "the body took too long")
+	}
+	if err != nil {
+		return nil, refuse(invalidRequest, "the body could not be read")
+	}
+	text := string(body)
+	if strings.Count(text, "&") >= maxParams {
+		return nil, refuse(invalidRequest, "too many parameters")
+	}
+	form, err := url.ParseQuery(text)
+	if err != nil {
+		return nil, refuse(invalidRequest, "the body is not form-encoded")
+	}
+	for name, values := range form {
+		if len(values) > 1 && name != "resource" { // which RFC 8707 section 2 allows
+			return nil, refuse(invalidRequest, "a parameter is given more than once")
+		}
+	}
+	return form, nil
+}
+
+// writeJSON answers with what must not be cached (RFC 6749 section 5.1).
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	sendJSON(w, status, v)
+}

@@ -1,0 +1,95 @@
+package authserver
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// Error codes of RFC 6749 section 5.2, RFC 8707 section 2 and, for failures of
+// the server itself, RFC 6749 section 4.1.2.1.
+const (
+	invalidRequest         = "invalid_request"
+	invalidClient          = "invalid_client"
+	invalidGrant           = "invalid_grant"
+	unauthorizedClient     = "unauthorized_client"
+	unsupportedGrantType   = "unsupported_grant_type"
+	invalidScope           = "invalid_scope"
+	invalidTarget          = "invalid_target"
+	serverError            = "server_error"
+	temporarilyUnavailable = "temporarily_unavailable"
+)
+
+// A refusal is the answer to a request that gets no other: an error response of
+// RFC 6749 section 5.2.
+type refusal struct {
+	status      int
+	code        string
+	description string // a constant, without " and \; nothing of the request
+	cause       error  // for the log alone
+}
+
+// refuse returns a refusal with the status that goes with code.
+func refuse(code, description string) *refusal {
+	status := http.StatusBadRequest
+	switch code {
+	case invalidClient:
+		status = http.StatusUnauthorized
+	case serverError:
+		status = http.StatusInternalServerError
+	case temporarilyUnavailable:
+		status = http.StatusServiceUnavailable
+	}
+	return refuseWith(status, code, description)
+}
+
+func refuseWith(status int, code, description string) *refusal {
+	return &refusal{status: status, code: code, description: description}
+}
+
+// storeFailed is the refusal when the store could not do its part: the request
+// may be fine, so that the client should come again.
+func storeFailed(err error) *refusal {
+	r := refuse(temporarilyUnavailable, "the store of the server cannot answer now")
+	r.cause = err
+	return r
+}
+
+// Error returns what the log may say.
+func (r *refusal) Error() string {
+	text := r.code + ": " + r.description
+	if r.cause != nil {
+		text += ": " + r.cause.Error()
+	}
+	return text
+}
+
+// writeError answers with the error response that err stands for and logs it. The
+// client is nil as long as it is not known for sure.
+func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok {
+		r = refuse(serverError, "the server failed")
+		r.cause = err
+	}
+	level := slog.LevelInfo
+	if r.status >= http.StatusInternalServerError && req.Context().Err() == nil {
+		level = slog.LevelError
+	}
+	attrs := []slog.Attr{slog.String("path", req.URL.Path), slog.String("error", r.code), slog.String("reason", r.description)}
+	if c != nil { // an unknown client_id may be anything, a secret in the wrong field included
+		attrs = append(attrs, slog.String("client_id", c.ClientID))
+	}
+	if r.cause != nil {
+		attrs = append(attrs, slog.Any("cause", r.cause))
+	}
+	s.log.LogAttrs(req.Context(), level, "request refused", attrs...)
+
+	switch r.status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.issuer+`"`)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, r.status, map[string]string{"error": r.code, "error_description": r.description})
+}

@@ -1,0 +1,95 @@
+package devissuer
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// printBanner says what there is and how to try it.
+func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile string) error {
+	base := strings.TrimSuffix(issuer, "/")
+	u, err := url.Parse(base)
+	if err != nil {
+		return err
+	}
+	key := "new, and gone when this process ends; -keys FILE keeps it"
+	if keyFile != "" {
+		key = "in " + keyFile
+	}
+	var out bytes.Buffer
+	out.WriteString("Countermark, an issuer for development\n\n")
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"Listening on", addr},
+		{"Issuer", issuer},
+		{"Token", base + "/token"},
+		{"Introspection", base + "/introspect"},
+		{"Revocation", base + "/revoke"},
+		{"Key set", base + "/jwks"},
+		{"Metadata", u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + u.EscapedPath()},
+		{"Signing key", key},
+	} {
+		_, _ = fmt.Fprintf(table, "  %s\t%s\n", row[0], row[1])
+	}
+	_ = table.Flush()
+	if len(clients) > 0 {
+		out.WriteString("\n")
+		_, _ = fmt.Fprint(table, "  Client\tSecret\tScope\tAudience\n")
+		for _, c := range clients {
+			scope := c.Scope
+			if len(c.GrantTypes) == 0 {
+				scope = "(introspects tokens)"
+			}
+			_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", c.ClientID, visible(c.ClientSecret), scope, strings.Join(c.Audience, " "))
+		}
+		_ = table.Flush()
+	}
+	if line := curl(base, clients); line != "" {
+		out.WriteString("\nGet a token:\n\n  " + line + "\n")
+	}
+	out.WriteString("\nCtrl-C stops it.\n\n")
+	_, err = w.Write(out.Bytes())
+	return err
+}
+
+// curl returns the command that gets a token for the first client that can have
+// one; empty if there is none.
+func curl(base string, clients []Client) string {
+	i := slices.IndexFunc(clients, func(c Client) bool {
+		return slices.Contains(c.GrantTypes, "client_credentials") && len(c.Audience) > 0
+	})
+	if i < 0 {
+		return ""
+	}
+	id, secret := url.QueryEscape(clients[i].ClientID), url.QueryEscape(clients[i].ClientSecret) // RFC 6749 section 2.3.1
+	login := "-u " + quoted(id+":"+secret)
+	if clients[i].TokenEndpointAuthMethod == "client_secret_post" {
+		login = "-d " + quoted("client_id="+id) + " -d " + quoted("client_secret="+secret)
+	}
+	return "curl -s " + login + " -d grant_type=client_credentials " + quoted(base+"/token")
+}
+
+var harmless = regexp.MustCompile(`^[A-Za-z0-9_./:%+=@-]+$`)
+
+// quoted makes one word of s for a shell.
+func quoted(s string) string {
+	if harmless.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// visible shows a text that may be anything.
+func visible(s string) string {
+	if q := strconv.QuoteToASCII(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
+}

@@ -1,0 +1,176 @@
+package devissuer
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/countermark/countermark/authserver"
+)
+
+const whole = `{
+	"issuer": "http://127.0.0.1:9000",
+	"resources": ["https://api.example", "https://other.example"],
+	"clients": [
+		{
+			"client_id": "shop", "client_secret": "canary-1", "client_name": "Shop", "redirect_uris": ["https://shop.example/cb"],
+			"grant_types": ["client_credentials"], "scope": "a b", "token_endpoint_auth_method": "client_secret_post",
+			"jwks": {"keys": []}, "jwks_uri": "https://shop.example/jwks", "audience": ["https://api.example"], "access_token_strategy": "opaque"
+		},
+		{"client_id": "batch", "client_secret": "canary-2", "grant_types": ["client_credentials"]},
+		{"client_id": "api", "client_secret": "canary-3"}
+	],
+	"users": [{"sub": "1", "username": "alice", "password": "canary-4", "claims": {"email": "canary-5", "roles": ["a", 1, {"b": null}]}}]
+}`
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse([]byte(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Issuer != "http://127.0.0.1:9000" || len(cfg.Resources) != 2 || len(cfg.Users) != 1 || len(cfg.Users[0].Claims) != 2 {
+		t.Errorf("%+v", cfg)
+	}
+	for i, want := range []string{
+		`{"client_id":"shop","client_name":"Shop","token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],` +
+			`"redirect_uris":["https://shop.example/cb"],"scope":"a b","audience":["https://api.example"],"access_token_strategy":"opaque"}`,
+		`{"client_id":"batch","grant_types":["client_credentials"],"audience":["https://api.example","https://other.example"]}`,
+		`{"client_id":"api"}`,
+	} {
+		c := cfg.registered()[i]
+		if got, err := json.Marshal(c); err != nil || string(got) != want {
+			t.Errorf("%s, %v\nwant %s", got, err, want)
+		}
+		if c.SecretHash != authserver.HashOf(cfg.Clients[i].ClientSecret) {
+			t.Error("another secret")
+		}
+	}
+	want := []string{
+		"clients[0]: no grant or client authentication uses redirect_uris, jwks, jwks_uri yet",
+		"users: nobody can sign in yet, so the 1 of the file have no effect",
+	}
+	if got := cfg.unused(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if _, err := authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered()}); err != nil {
+		t.Error(err)
+	}
+}
+
+// One change to a good file each; the error names the place and no value.
+func TestParse_Errors(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{`"issuer"`, `"isuer"`, `unknown field "isuer"`},
+		{`"client_name"`, `"clientname"`, `unknown field "clients[0].clientname"`},
+		{`"client_name"`, `"Client_Name"`, `"clients[0].client_name" by case alone`},
+		{`"scope": "a b"`, `"SecretHash": "a b"`, `unknown field "clients[0].SecretHash"`},
+		{`"scope": "a b"`, `"Client": {}`, `unknown field "clients[0].Client"`},
+		{`"sub"`, `"id"`, `unknown field "users[0].id"`},
+		{`"scope": "a b"`, `"scope": ["canary"]`, `scope" must be a string`},
+		{`"scope": "a b"`, `"scope": "a", "scope": "canary"`, `second member of one name`},
+		{`["client_credentials"]}`, `"canary"}`, `grant_types" must be a array`},
+		{`"canary-1"`, `["canary-1"]`, `client_secret" must be a string`},
+		{`"canary-4"`, `{"canary-4": 1}`, `password" must be a string`},
+		{`"canary-4"`, `""`, `users[0]: sub, username and password are required`},
+		{`"users": [`, `"users": [{"sub": "1", "username": "bob", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
+		{`"users": [`, `"users": [{"sub": "2", "username": "alice", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
+		{`"audience": ["https://api.example"]`, `"audience": ["https://api.example", "https://canary.example"]`, `clients[0].audience[1]: is not among resources`},
+		{`, "https://other.example"]`, `, ""]`, `resources: must not be empty`},
+		{whole, whole + "{}", `bytes after the object`},
+		{whole, "[]", `not an object`},
+		{whole, "", `not an object`},
+		{`"Shop"`, `"Shop",`, `expected a member name`},
+	} {
+		text := strings.Replace(whole, c[0], c[1], 1)
+		if text == whole {
+			t.Fatalf("%q is not in the file", c[0])
+		}
+		_, err := Parse([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), c[2]) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s for %s: %v", c[1], c[0], err)
+		}
+	}
+}
+
+func TestSeeds_KnownSecretsAreForThisMachine(t *testing.T) {
+	t.Parallel()
+	one, two := seeds(false), seeds(false)
+	for i, known := range seeds(true).Clients {
+		if known.ClientSecret != known.ClientID+"-secret" {
+			t.Errorf("the secret of %s is %s", known.ClientID, known.ClientSecret)
+		}
+		for _, c := range []Client{one.Clients[i], two.Clients[i]} {
+			if len(c.ClientSecret) < 26 {
+				t.Errorf("the secret of %s is %s where others can reach the issuer", c.ClientID, c.ClientSecret)
+			}
+		}
+		if one.Clients[i].ClientSecret == two.Clients[i].ClientSecret {
+			t.Error("the same secret twice")
+		}
+	}
+}
+
+func TestIssuerAt(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{"127.0.0.1:0", "127.0.0.1:4711", "http://127.0.0.1:4711"},
+		{"localhost:9000", "127.0.0.1:9000", "http://localhost:9000"},
+		{"[::1]:0", "[::1]:4711", "http://[::1]:4711"},
+		{":9000", "[::]:9000", "http://localhost:9000"},
+		{"0.0.0.0:0", "0.0.0.0:4711", "http://localhost:4711"},
+		{"[::]:9000", "[::]:9000", "http://localhost:9000"},
+		{"192.0.2.1:9000", "192.0.2.1:9000", ""},
+		{"issuer.example:9000", "192.0.2.1:9000", ""},
+	} {
+		if got, err := issuerAt(c[0], c[1]); got != c[2] || (err == nil) != (c[2] != "") || err != nil && !strings.Contains(err.Error(), "-issuer") {
+			t.Errorf("%s at %s: %q, %v", c[0], c[1], got, err)
+		}
+	}
+}
+
+// FuzzParse: what is read can be written and read again as the same, has nothing
+// in it that is not known, and goes to the issuer without a panic.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(whole))
+	f.Add([]byte(`{}`))
+	f.Add([]byte(`{"clients":[{"client_id":"a","client_secret":"b","grant_types":["client_credentials"],"jwks":null}],"resources":["x"]}`))
+	f.Add([]byte(`{"users":[{"sub":"1","username":"a","password":"b","claims":{"a":{}}}],"issuer":"https://x"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, err := Parse(data)
+		if err != nil {
+			return
+		}
+		once, err := json.Marshal(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(once)
+		if err != nil {
+			t.Fatalf("%s is not read again: %v", once, err)
+		}
+		if twice, err := json.Marshal(again); err != nil || string(twice) != string(once) {
+			t.Fatalf("%s, then %s, %v", once, twice, err)
+		}
+		end := bytes.LastIndexByte(data, '}')
+		comma := ","
+		if strings.TrimSpace(string(data[:end])) == "{" {
+			comma = ""
+		}
+		if _, err := Parse([]byte(string(data[:end]) + comma + `"unknown":0}`)); err == nil || !strings.Contains(err.Error(), `"unknown"`) {
+			t.Fatalf("with something unknown: %v", err)
+		}
+		for i, c := range cfg.registered() {
+			if (c.SecretHash == authserver.Hash{}) != (cfg.Clients[i].ClientSecret == "") {
+				t.Fatal("a secret is lost")
+			}
+		}
+		_, _ = authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered()})
+		if line := curl("http://127.0.0.1", cfg.Clients); strings.Count(line, "\n") > 0 {
+			t.Fatalf("more than a line: %q", line)
+		}
+	})
+}

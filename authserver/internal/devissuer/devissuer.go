@@ -1,0 +1,183 @@
+// Package devissuer is the command devissuer, apart from its main function: the
+// issuer for development, with its configuration file, key file and banner.
+package devissuer
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/countermark/countermark/authserver"
+	"github.com/countermark/countermark/internal/fetch"
+)
+
+// Main runs the command with its arguments until ctx ends and returns its exit
+// code: 0 if it was stopped, 2 if the arguments are wrong, 1 for any other
+// failure.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2 // the flag package said why
+	}
+	if err := run(ctx, o, stdout, stderr); err != nil {
+		_, _ = fmt.Fprintf(stderr, "devissuer: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+type options struct{ addr, issuer, config, keys string }
+
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("devissuer", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.addr, "addr", "127.0.0.1:9000", "listen on this `host:port`, and nowhere else; port 0 is any free one")
+	fs.StringVar(&o.issuer, "issuer", "", "the issuer's `URL`, if it is not http:// and the address")
+	fs.StringVar(&o.config, "config", "", "read issuer, clients, users and resources from this JSON `file`")
+	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8), made if it is not there")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		err := fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		_, _ = fmt.Fprintf(stderr, "%v\n", err)
+		fs.Usage()
+		return o, err
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	warn := func(format string, args ...any) {
+		_, _ = fmt.Fprintf(stderr, "devissuer: warning: "+format+"\n", args...)
+	}
+
+	var cfg *Config
+	if o.config != "" {
+		var err error
+		if cfg, err = Load(o.config); err != nil {
+			return err
+		}
+	}
+	keys, err := signingKeys(o.keys, warn)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	local := fetch.IsLoopback(host(listener.Addr().String()))
+	if !local {
+		warn("%s can be reached from outside; this issuer is for development", listener.Addr())
+	}
+	if cfg == nil {
+		cfg = seeds(local)
+	}
+	for _, note := range cfg.unused() {
+		warn("%s", note)
+	}
+
+	issuer := o.issuer
+	if issuer == "" {
+		issuer = cfg.Issuer
+	}
+	if issuer == "" {
+		if issuer, err = issuerAt(o.addr, listener.Addr().String()); err != nil {
+			return err
+		}
+	}
+	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
+	srv, err := authserver.New(authserver.Config{Issuer: issuer, Clients: cfg.registered(), Keys: keys, Logger: slog.New(handler)})
+	if err != nil {
+		return err
+	}
+	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg.Clients, o.keys); err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           srv,
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(handler, slog.LevelWarn),
+	}
+	if local {
+		server.Handler = localOnly(srv, issuer)
+	}
+	return serve(ctx, server, listener)
+}
+
+// serve serves until ctx ends, and then for as long as the requests take that
+// are under way, within reason.
+func serve(ctx context.Context, server *http.Server, listener net.Listener) error {
+	ended := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		defer close(ended)
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if server.Shutdown(ending) != nil {
+			_ = server.Close()
+		}
+	})()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-ended
+	return nil
+}
+
+// issuerAt returns the issuer URL for what was asked to listen on, with the port
+// that came of it.
+func issuerAt(asked, got string) (string, error) {
+	name := host(asked)
+	if ip := net.ParseIP(name); name == "" || ip != nil && ip.IsUnspecified() {
+		name = "localhost"
+	}
+	if !fetch.IsLoopback(name) {
+		return "", fmt.Errorf("-addr %s is not a loopback address: say by -issuer under which https URL it is reached", asked)
+	}
+	_, port, err := net.SplitHostPort(got)
+	if err != nil {
+		return "", err
+	}
+	return "http://" + net.JoinHostPort(name, port), nil
+}
+
+// localOnly keeps out the pages of other sites that have a name of theirs
+// resolve to this machine (DNS rebinding): they could read the answers.
+func localOnly(next http.Handler, issuer string) http.Handler {
+	own := ""
+	if u, err := url.Parse(issuer); err == nil {
+		own = u.Hostname()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := host(r.Host); !fetch.IsLoopback(name) && !strings.EqualFold(name, own) {
+			http.Error(w, "this host is not served here", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// host returns an address without its port, if it has one.
+func host(addr string) string {
+	if h, _, err := net.SplitHostPort(addr); err == nil {
+		return h
+	}
+	return strings.Trim(addr, "[]")
+}

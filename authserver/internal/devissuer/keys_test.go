@@ -1,0 +1,109 @@
+package devissuer
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/countermark/countermark/authserver"
+)
+
+func TestSigningKeys_MadeOnceAndKept(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "keys.pem")
+	silent := func(format string, args ...any) { t.Errorf(format, args...) }
+	made, err := signingKeys(name, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := signingKeys(name, silent)
+	if err != nil || len(kept) != 1 || !kept[0].Signer.(*ecdsa.PrivateKey).Equal(made[0].Signer) {
+		t.Errorf("another key: %v", err)
+	}
+	one, err := signingKeys("", silent)
+	if err != nil || one[0].Signer.(*ecdsa.PrivateKey).Equal(made[0].Signer) {
+		t.Errorf("a key of no file: %v", err)
+	}
+}
+
+func TestReadKeys_SeveralOfAnyKind(t *testing.T) {
+	t.Parallel()
+	var file bytes.Buffer
+	for _, alg := range []string{"EdDSA", "RS256", "ES384"} {
+		k, err := authserver.GenerateKey(alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&file, "%s:\n%s", alg, block(t, pemType, k.Signer))
+	}
+	name := filepath.Join(t.TempDir(), "keys.pem")
+	if err := os.WriteFile(name, file.Bytes(), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	var warned []string
+	keys, err := readKeys(name, func(format string, args ...any) { warned = append(warned, fmt.Sprintf(format, args...)) })
+	if err != nil || len(keys) != 3 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	if len(warned) != 1 || !strings.Contains(warned[0], "mode 640") {
+		t.Errorf("others can read it, and the warnings are %q", warned)
+	}
+	if _, err := authserver.New(authserver.Config{Issuer: "https://issuer.example", Keys: keys}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadKeys_Errors(t *testing.T) {
+	t.Parallel()
+	k, err := authserver.GenerateKey("ES256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x25519, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(block(t, pemType, k.Signer))
+	for text, want := range map[string]string{
+		"":                                      "is not a file of PEM blocks",
+		"canary":                                "is not a file of PEM blocks",
+		good + "canary":                         "is not a file of PEM blocks",
+		good[:len(good)/2]:                      "is not a file of PEM blocks",
+		string(block(t, "EC KEY", k.Signer)):    `holds a PEM block "EC KEY"`,
+		string(block(t, pemType, x25519)):       "PEM block 1: a *ecdh.PrivateKey cannot sign",
+		good + pemOf(pemType, []byte("canary")): "PEM block 2: ",
+	} {
+		name := filepath.Join(t.TempDir(), "keys.pem")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := signingKeys(name, func(string, ...any) {})
+		if err == nil || !strings.HasPrefix(err.Error(), name+": "+want) || strings.Contains(err.Error(), "canary") {
+			t.Errorf("want %q: %v", want, err)
+		}
+		if now, _ := os.ReadFile(name); string(now) != text {
+			t.Error("the file was changed")
+		}
+	}
+}
+
+func block(t *testing.T, kind string, key any) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(pemOf(kind, der))
+}
+
+func pemOf(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}

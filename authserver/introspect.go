@@ -1,0 +1,65 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// An introspection is the answer of RFC 7662 section 2.2. Of a token that is not
+// active it says that alone.
+type introspection struct {
+	Active    bool             `json:"active"`
+	TokenType string           `json:"token_type,omitempty"`
+	Issuer    string           `json:"iss,omitempty"`
+	Subject   string           `json:"sub,omitempty"`
+	Audience  jwt.ClaimStrings `json:"aud,omitempty"`
+	ClientID  string           `json:"client_id,omitempty"`
+	Scope     string           `json:"scope,omitempty"`
+	ID        string           `json:"jti,omitempty"`
+	IssuedAt  *jwt.NumericDate `json:"iat,omitempty"`
+	ExpiresAt *jwt.NumericDate `json:"exp,omitempty"`
+}
+
+// introspect is the introspection endpoint (RFC 7662 section 2). A token that is
+// none of the caller's business is not active: to say more would tell one API
+// what another one's tokens can do (RFC 7662 section 4).
+func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
+	token := r.form.Get("token")
+	if token == "" {
+		return nil, refuse(invalidRequest, "token is required")
+	}
+	c, err := s.read(ctx, token)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return introspection{}, nil
+	case err != nil:
+		return nil, err
+	case !r.client.mayInspect(c):
+		return introspection{}, nil
+	default:
+		return introspection{
+			Active:    true,
+			TokenType: "Bearer",
+			Issuer:    c.Issuer,
+			Subject:   c.Subject,
+			Audience:  c.Audience,
+			ClientID:  c.ClientID,
+			Scope:     c.Scope,
+			ID:        c.ID,
+			IssuedAt:  c.IssuedAt,
+			ExpiresAt: c.ExpiresAt,
+		}, nil
+	}
+}
+
+// mayInspect reports whether a token is the client's business: its own, or, if
+// the client is a resource server, one meant for it.
+func (c *client) mayInspect(token *claims) bool {
+	if len(c.GrantTypes) > 0 {
+		return token.ClientID == c.ClientID
+	}
+	return slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(token.Audience, a) })
+}

@@ -1,0 +1,156 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// cacheTime is how long others may keep the key set and the metadata.
+	cacheTime = 15 * time.Minute
+	// clockSkew is how far behind a resource server's clock may be: so much
+	// longer than its last token an old key stays published, and a revocation
+	// remembered.
+	clockSkew = 5 * time.Minute
+)
+
+// A Rotation is how a new signing key takes over.
+type Rotation int
+
+const (
+	// RotateScheduled publishes the new key at once and signs with it from 15
+	// minutes later, the time for which the key set may be cached, so that every
+	// resource server knows it by then. The key before it stays published until
+	// its last token has expired. This is the rotation for production.
+	RotateScheduled Rotation = iota
+	// RotateNow signs with the new key at once, for development and tests. A
+	// resource server that cached the key set has to ask again when it meets an
+	// unknown kid.
+	RotateNow
+	// RotateAndWithdraw signs with the new key at once and unpublishes every
+	// other, for a key that got out. All tokens signed so far are void, as soon
+	// as resource servers refresh their key set.
+	RotateAndWithdraw
+)
+
+// RotateKeys has next take over as the signing key in the way that how says. A
+// key that is waiting to take over still does before it if the rotation is
+// scheduled, otherwise it is dropped. It is an error, and changes nothing, if
+// next is unusable or its ID is taken.
+func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) error {
+	key, err := newSigningKey("RotateKeys: SigningKey", next)
+	if err != nil {
+		return err
+	}
+	if err := s.keys.rotate(key, how, s.now(), s.lifetime); err != nil {
+		return err
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "signing key rotated",
+		slog.String("kid", key.ID), slog.String("alg", key.Algorithm), slog.Bool("scheduled", how == RotateScheduled))
+	return nil
+}
+
+// A keyring holds the keys that are published and knows which one signs. What is
+// due changes by reading the clock: nothing runs in the background.
+type keyring struct {
+	mu   sync.Mutex // held while the keys change
+	keys atomic.Pointer[[]ringKey]
+}
+
+type ringKey struct {
+	signingKey
+	idle  bool      // published, but never signs
+	from  time.Time // when it begins to sign; in order within a ring
+	until time.Time // when it is no longer published; zero: not yet known
+}
+
+// newKeyring returns a ring of keys whose first signs.
+func newKeyring(keys []SigningKey) (*keyring, error) {
+	ring := make([]ringKey, 0, len(keys))
+	for i, k := range keys {
+		name := fmt.Sprintf("Config.Keys[%d]", i)
+		key, err := newSigningKey(name, k)
+		if err != nil {
+			return nil, err
+		}
+		if find(ring, key.ID) != nil {
+			return nil, fmt.Errorf("authserver: %s.ID: another key has it too", name)
+		}
+		ring = append(ring, ringKey{signingKey: key, idle: i > 0})
+	}
+	r := &keyring{}
+	r.keys.Store(&ring)
+	return r, nil
+}
+
+func (r *keyring) rotate(next signingKey, how Rotation, now time.Time, lifetime time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ring := r.published(now)
+	if find(ring, next.ID) != nil {
+		return errors.New("authserver: RotateKeys: SigningKey.ID: a published key has it")
+	}
+	from := now
+	switch how {
+	case RotateScheduled:
+		from = now.Add(cacheTime)
+	case RotateNow:
+		ring = slices.DeleteFunc(ring, func(k ringKey) bool { return k.from.After(now) })
+	case RotateAndWithdraw:
+		ring = nil
+	default:
+		return errors.New("authserver: RotateKeys: unknown Rotation")
+	}
+	if last := signerAt(ring, from); last != nil {
+		last.until = from.Add(lifetime + clockSkew)
+	}
+	ring = append(ring, ringKey{signingKey: next, from: from})
+	r.keys.Store(&ring)
+	return nil
+}
+
+// published returns a copy of the keys that are published at now.
+func (r *keyring) published(now time.Time) []ringKey {
+	return slices.DeleteFunc(slices.Clone(*r.keys.Load()), func(k ringKey) bool { return k.gone(now) })
+}
+
+// signer returns the key that signs at now.
+func (r *keyring) signer(now time.Time) *ringKey {
+	return signerAt(*r.keys.Load(), now)
+}
+
+// verifier returns the key published under kid at now, or nil.
+func (r *keyring) verifier(kid string, now time.Time) *ringKey {
+	if k := find(*r.keys.Load(), kid); k != nil && !k.gone(now) {
+		return k
+	}
+	return nil
+}
+
+func (k *ringKey) gone(now time.Time) bool { return !k.until.IsZero() && !now.Before(k.until) }
+
+// signerAt returns the last key that has begun to sign by t. Should the clock
+// have been set back, that is the first one that ever will.
+func signerAt(ring []ringKey, t time.Time) *ringKey {
+	var signer *ringKey
+	for i := range ring {
+		if k := &ring[i]; !k.idle && (signer == nil || !k.from.After(t)) {
+			signer = k
+		}
+	}
+	return signer
+}
+
+func find(ring []ringKey, kid string) *ringKey {
+	i := slices.IndexFunc(ring, func(k ringKey) bool { return k.ID == kid })
+	if i < 0 {
+		return nil
+	}
+	return &ring[i]
+}

@@ -1,0 +1,260 @@
+package authserver
+
+import (
+	"container/heap"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+const defaultMaxRecords = 250_000
+
+// MemoryStoreOptions are the bounds of a [MemoryStore].
+type MemoryStoreOptions struct {
+	// MaxRecords is how many records there may be, and how many grants: they
+	// have the same bound, each for itself, so that no flood of tokens keeps a
+	// revocation out. 0 or less means 250,000; a record takes about half a
+	// kilobyte. Beyond it there is ErrFull.
+	MaxRecords int
+}
+
+// A MemoryStore is a [Store] that lasts as long as its process. It is safe for
+// concurrent use.
+type MemoryStore struct {
+	limit int
+
+	mu      sync.Mutex
+	clients map[string]*Client
+	grants  map[string]*Grant
+	records map[recordKey]*memoryRecord
+	expiry  expiryHeap // of grants and records, each once
+}
+
+var _ Store = (*MemoryStore)(nil)
+
+type recordKey struct {
+	kind Kind
+	hash Hash
+}
+
+type memoryRecord struct {
+	Record
+	key     recordKey
+	spent   bool
+	spentAt time.Time
+	next    Hash // what took its place, once rotated
+}
+
+// NewMemoryStore returns an empty store; opts may be nil.
+func NewMemoryStore(opts *MemoryStoreOptions) *MemoryStore {
+	limit := defaultMaxRecords
+	if opts != nil && opts.MaxRecords > 0 {
+		limit = opts.MaxRecords
+	}
+	return &MemoryStore{
+		limit:   limit,
+		clients: make(map[string]*Client),
+		grants:  make(map[string]*Grant),
+		records: make(map[recordKey]*memoryRecord),
+	}
+}
+
+// PutClient registers c in place of any client with its ClientID. What is wrong
+// with c shows when it is used; [Config.Clients] are checked at once.
+func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.clients[c.ClientID]; !known && len(m.clients) >= m.limit {
+		return ErrFull
+	}
+	m.clients[c.ClientID] = c.clone()
+	return nil
+}
+
+// Client implements [Store].
+func (m *MemoryStore) Client(_ context.Context, id string) (*Client, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.clients[id]
+	if !ok {
+		return nil, ErrNotFound
+	}
+	return c.clone(), nil
+}
+
+// CreateGrant implements [Store].
+func (m *MemoryStore) CreateGrant(_ context.Context, g Grant) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, taken := m.grants[g.ID]; taken {
+		return ErrExists
+	}
+	return m.addGrant(g)
+}
+
+// Put implements [Store].
+func (m *MemoryStore) Put(_ context.Context, kind Kind, key Hash, r Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.addRecord(recordKey{kind, key}, r)
+}
+
+// Get implements [Store].
+func (m *MemoryStore) Get(_ context.Context, kind Kind, key Hash) (Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.records[recordKey{kind, key}]
+	if !ok {
+		return Record{}, ErrNotFound
+	}
+	return r.clone(), nil
+}
+
+// Consume implements [Store].
+func (m *MemoryStore) Consume(_ context.Context, kind Kind, key Hash, now time.Time) (Record, Outcome, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, ok := m.records[recordKey{kind, key}]
+	switch {
+	case !ok || !now.Before(r.Expiry):
+		return Record{}, 0, ErrNotFound
+	case r.spent:
+		return r.clone(), Replayed, nil
+	default:
+		r.spent, r.spentAt = true, now
+		return r.clone(), First, nil
+	}
+}
+
+// Rotate implements [Store].
+func (m *MemoryStore) Rotate(_ context.Context, old, next Hash, r Record, grace time.Duration, now time.Time) (Outcome, Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was, ok := m.records[recordKey{RefreshToken, old}]
+	if !ok || !now.Before(was.Expiry) {
+		return 0, Record{}, ErrNotFound
+	}
+	if was.spent {
+		successor, ok := m.records[recordKey{RefreshToken, was.next}]
+		if ok && !successor.spent && now.Before(was.spentAt.Add(grace)) {
+			return Retry, successor.clone(), nil
+		}
+		return Reused, was.clone(), nil
+	}
+	if err := m.addRecord(recordKey{RefreshToken, next}, r); err != nil {
+		return 0, Record{}, err
+	}
+	was.spent, was.spentAt, was.next = true, now, next
+	return Rotated, r.clone(), nil
+}
+
+// Grant implements [Store].
+func (m *MemoryStore) Grant(_ context.Context, id string) (Grant, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g, ok := m.grants[id]
+	if !ok {
+		return Grant{}, ErrNotFound
+	}
+	return g.clone(), nil
+}
+
+// RevokeGrant implements [Store].
+func (m *MemoryStore) RevokeGrant(_ context.Context, id, reason string, now, until time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g, ok := m.grants[id]
+	if !ok {
+		return m.addGrant(Grant{ID: id, Expiry: until, Revoked: now, Reason: reason})
+	}
+	if g.Revoked.IsZero() {
+		g.Revoked, g.Reason = now, reason
+	}
+	if until.After(g.Expiry) {
+		g.Expiry = until // its place in the heap is mended by Purge
+	}
+	return nil
+}
+
+// Purge implements [Store].
+func (m *MemoryStore) Purge(_ context.Context, now time.Time, limit int) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for n < limit && len(m.expiry) > 0 && !now.Before(m.expiry[0].at) {
+		first := &m.expiry[0]
+		if g := first.grant; g != nil && now.Before(g.Expiry) {
+			first.at = g.Expiry
+			heap.Fix(&m.expiry, 0)
+			continue
+		}
+		if first.grant != nil {
+			delete(m.grants, first.grant.ID)
+		} else {
+			delete(m.records, first.record.key)
+		}
+		heap.Pop(&m.expiry)
+		n++
+	}
+	return n, nil
+}
+
+func (m *MemoryStore) addGrant(g Grant) error {
+	if len(m.grants) >= m.limit {
+		return ErrFull
+	}
+	g = g.clone()
+	m.grants[g.ID] = &g
+	heap.Push(&m.expiry, expiring{at: g.Expiry, grant: &g})
+	return nil
+}
+
+func (m *MemoryStore) addRecord(key recordKey, r Record) error {
+	if _, taken := m.records[key]; taken {
+		return ErrExists
+	}
+	if len(m.records) >= m.limit {
+		return ErrFull
+	}
+	kept := &memoryRecord{Record: r.clone(), key: key}
+	m.records[key] = kept
+	heap.Push(&m.expiry, expiring{at: r.Expiry, record: kept})
+	return nil
+}
+
+func (r Record) clone() Record {
+	r.Data = slices.Clone(r.Data)
+	return r
+}
+
+func (g Grant) clone() Grant {
+	g.Data = slices.Clone(g.Data)
+	return g
+}
+
+// expiring is a grant or a record. A grant may by now expire later than at.
+type expiring struct {
+	at     time.Time
+	grant  *Grant
+	record *memoryRecord
+}
+
+// expiryHeap has what expires first on top.
+type expiryHeap []expiring
+
+func (h *expiryHeap) Len() int           { return len(*h) }
+func (h *expiryHeap) Less(i, j int) bool { return (*h)[i].at.Before((*h)[j].at) }
+func (h *expiryHeap) Swap(i, j int)      { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+
+func (h *expiryHeap) Push(x any) {
+	*h = append(*h, x.(expiring)) //nolint:forcetypeassert // nothing else is pushed
+}
+
+func (h *expiryHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = expiring{} // lets go of what it points to
+	*h = (*h)[:last]
+	return e
+}

@@ -1,0 +1,33 @@
+package authserver
+
+import (
+	"net/url"
+	"slices"
+)
+
+// audience returns the aud of the token to issue: the resources that the request
+// names, each of which the client is registered for (RFC 8707 section 2), or all
+// of those if it names none (the default resource of RFC 9068 section 3).
+func (r *request) audience() ([]string, error) {
+	var asked []string
+	for _, resource := range r.form["resource"] {
+		u, err := url.Parse(resource)
+		switch {
+		case resource == "" || slices.Contains(asked, resource): // without a value is as if not sent
+			continue
+		case err != nil || !u.IsAbs():
+			return nil, refuse(invalidTarget, "resource must be an absolute URI")
+		case !slices.Contains(r.client.Audience, resource): // which holds no URI with a fragment
+			return nil, refuse(invalidTarget, "resource is not one that the client is registered for")
+		}
+		asked = append(asked, resource)
+	}
+	switch {
+	case asked != nil:
+		return asked, nil
+	case len(r.client.Audience) > 0:
+		return r.client.Audience, nil
+	default:
+		return nil, refuse(invalidTarget, "the client is registered for no resource")
+	}
+}

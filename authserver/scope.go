@@ -1,0 +1,44 @@
+package authserver
+
+import (
+	"slices"
+	"strings"
+)
+
+// parseScope returns the scope tokens of s, each once, in their order, and false
+// if s breaks the grammar of RFC 6749 section 3.3. An empty s has none.
+func parseScope(s string) ([]string, bool) {
+	if s == "" {
+		return nil, true
+	}
+	var scopes []string
+	for token := range strings.SplitSeq(s, " ") {
+		if token == "" || !printable(token) || strings.ContainsAny(token, `"\`) {
+			return nil, false
+		}
+		if !slices.Contains(scopes, token) {
+			scopes = append(scopes, token)
+		}
+	}
+	return scopes, true
+}
+
+// scope returns the scope to grant: what the request asks for, which is at most
+// what the client is registered for, or all of that if it does not ask. What
+// goes beyond is refused, not cut off: a client that goes without what it asked
+// for would learn it too late.
+func (r *request) scope() (string, error) {
+	asked, ok := parseScope(r.form.Get("scope"))
+	if !ok {
+		return "", refuse(invalidScope, "scope is malformed")
+	}
+	if asked == nil {
+		return strings.Join(r.client.scopes, " "), nil
+	}
+	for _, s := range asked {
+		if !slices.Contains(r.client.scopes, s) {
+			return "", refuse(invalidScope, "scope goes beyond what the client is registered for")
+		}
+	}
+	return strings.Join(asked, " "), nil
+}

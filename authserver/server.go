@@ -1,0 +1,97 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A Server is an OAuth 2.0 authorization server: an [http.Handler] for the paths
+// of its issuer. It runs nothing in the background, has nothing to close, and is
+// safe for concurrent use.
+type Server struct {
+	issuer   string
+	clients  map[string]*client // those of the configuration, by client_id
+	store    Store
+	keys     *keyring
+	lifetime time.Duration
+	origins  []string
+	now      func() time.Time
+	log      *slog.Logger
+
+	routes map[string]route // by path, escaped
+	writes atomic.Uint64    // to the store
+}
+
+// A route is what a path leads to.
+type route struct {
+	methods []string
+	cors    bool // whether pages of other origins may use it
+	serve   http.HandlerFunc
+}
+
+// ServeHTTP implements [http.Handler]. It knows whole paths, those of well-known
+// documents at the root of the host included: mount it at the root, and not
+// behind [http.StripPrefix].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rt, ok := s.routes[r.URL.EscapedPath()]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if rt.cors && s.crossOrigin(w, r, rt.methods) {
+		return
+	}
+	if !slices.Contains(rt.methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(rt.methods, ", "))
+		s.writeError(w, r, nil, refuseWith(http.StatusMethodNotAllowed, invalidRequest, "the method is not allowed here"))
+		return
+	}
+	rt.serve(w, r)
+}
+
+// newRoutes returns what is served under base, the issuer without a slash at its
+// end, whose path, escaped as it is there, is path.
+func (s *Server) newRoutes(base, path string) map[string]route {
+	get := []string{http.MethodGet, http.MethodHead}
+	post := []string{http.MethodPost}
+	about := route{methods: get, cors: true, serve: document(func() any { return newMetadata(s.issuer, base) })}
+	return map[string]route{
+		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
+		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},
+		path + introspectPath: {methods: post, serve: s.form(s.introspect)},
+		path + jwksPath:       {methods: get, cors: true, serve: document(s.keySet)},
+
+		"/.well-known/oauth-authorization-server" + path: about, // RFC 8414 section 3.1
+		path + "/.well-known/openid-configuration":       about, // OpenID Connect Discovery section 4.1
+		"/.well-known/openid-configuration" + path:       about, // RFC 8414 section 5
+	}
+}
+
+const (
+	purgeEvery = 256 // writes
+	purgeLimit = 512 // records: more than come in meanwhile
+)
+
+// write runs an operation that adds something to the store, and every so often
+// clears away what has expired, so that nothing has to do it in the background.
+func (s *Server) write(ctx context.Context, add func() error) error {
+	err := add()
+	full := errors.Is(err, ErrFull)
+	if full || s.writes.Add(1)%purgeEvery == 0 {
+		_, purgeErr := s.store.Purge(ctx, s.now(), purgeLimit)
+		if full && purgeErr == nil {
+			err = add()
+		}
+	}
+	if err != nil {
+		return storeFailed(err)
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+// Package storetest holds implementations of [authserver.Store] to their
+// contract, as testing/fstest does for file systems.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/countermark/countermark/authserver"
+)
+
+const (
+	racers = 64 // goroutines that go for one thing at once
+	rounds = 50 // times that they do
+)
+
+// Run tests the stores that open returns, one for each test with nothing in it.
+// It takes tens of thousands of operations, many of them 64 at once; under
+// go test -race it finds data races too.
+//
+// A store that registers clients, with a method
+//
+//	PutClient(ctx context.Context, c *authserver.Client) error
+//
+// is tested with clients; any other only without.
+func Run(t *testing.T, open func(t *testing.T) authserver.Store) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
+	}
+}
+
+var cases = []struct {
+	name string
+	run  func(t testing.TB, s authserver.Store)
+}{
+	{"Client", testClient},
+	{"Put", testPut},
+	{"PutRace", testPutRace},
+	{"Copies", testCopies},
+	{"Consume", testConsume},
+	{"ConsumeExpiry", testConsumeExpiry},
+	{"ConsumeRace", testConsumeRace},
+	{"Rotate", testRotate},
+	{"RotateGrace", testRotateGrace},
+	{"RotateRefused", testRotateRefused},
+	{"RotateRace", testRotateRace},
+	{"RotateConsumeRace", testRotateConsumeRace},
+	{"Grant", testGrant},
+	{"RevokeGrant", testRevokeGrant},
+	{"RevokeGrantRace", testRevokeGrantRace},
+	{"Purge", testPurge},
+	{"PurgeGrants", testPurgeGrants},
+}
+
+func testClient(t testing.TB, s authserver.Store) {
+	ctx := t.Context()
+	if c, err := s.Client(ctx, "nobody"); !errors.Is(err, authserver.ErrNotFound) {
+		t.Errorf("Client of an unknown ID: %v, %v; want ErrNotFound", c, err)
+	}
+	w, ok := s.(interface {
+		PutClient(ctx context.Context, c *authserver.Client) error
+	})
+	if !ok {
+		return
+	}
+	c := authserver.Client{
+		ClientID: "shop", ClientName: "Shop", SecretHash: authserver.HashOf("secret"), TokenEndpointAuthMethod: "client_secret_post",
+		GrantTypes: []string{"client_credentials"}, RedirectURIs: []string{"https://shop.example/cb"}, Scope: "a b",
+		Audience: []string{"https://api.example", "urn:x"}, AccessTokenStrategy: "opaque",
+	}
+	want := fmt.Sprintf("%+v", c)
+	must(t, w.PutClient(ctx, &c))
+	c.Scope, c.GrantTypes[0], c.RedirectURIs[0], c.Audience[0] = "x", "x", "x", "x"
+	for range 2 {
+		got, err := s.Client(ctx, "shop")
+		must(t, err)
+		if fmt.Sprintf("%+v", *got) != want {
+			t.Fatalf("Client returns %+v, want %s", *got, want)
+		}
+		got.Scope, got.GrantTypes[0], got.RedirectURIs[0], got.Audience[0] = "x", "x", "x", "x"
+	}
+	must(t, w.PutClient(ctx, &authserver.Client{ClientID: "shop", Scope: "new"}))
+	if got, err := s.Client(ctx, "shop"); err != nil || got.Scope != "new" || len(got.Audience) != 0 {
+		t.Errorf("Client after another PutClient: %+v, %v", got, err)
+	}
+	if _, err := s.Client(ctx, "Shop"); !errors.Is(err, authserver.ErrNotFound) {
+		t.Errorf("Client of an ID in another case: %v; want ErrNotFound", err)
+	}
+}
+
+// now is when the tests are. Stores have no clock of their own.
+var now = time.Date(2030, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+
+// record returns a record that lasts for an hour, with every kind of byte in it.
+func record(name string) authserver.Record {
+	return authserver.Record{Grant: "grant of " + name, Data: []byte(name + "\x00\xff\n'\"\\é"), Expiry: now.Add(time.Hour)}
+}
+
+func key(name string) authserver.Hash { return authserver.HashOf(name) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// is checks that an operation returned a record, with the outcome that is due.
+func is(t testing.TB, what string, got, want authserver.Record, outcome, due authserver.Outcome, err error) {
+	t.Helper()
+	if err != nil || outcome != due {
+		t.Fatalf("%s: %v, %v; want %v", what, outcome, err, due)
+	}
+	same(t, what, got, want)
+}
+
+func same(t testing.TB, what string, got, want authserver.Record) {
+	t.Helper()
+	if got.Grant != want.Grant || !bytes.Equal(got.Data, want.Data) || !got.Expiry.Truncate(time.Millisecond).Equal(want.Expiry) {
+		t.Fatalf("%s: the record is %+v, want %+v", what, got, want)
+	}
+}
+
+// fails checks that an operation returned the error that is due.
+func fails(t testing.TB, what string, err, due error) {
+	t.Helper()
+	if !errors.Is(err, due) {
+		t.Fatalf("%s: error %v, want %v", what, err, due)
+	}
+}
+
+// race calls f in many goroutines at once and returns what it returned.
+func race[T any](f func(n int) T) []T {
+	results := make([]T, racers)
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for n := range racers {
+		wg.Go(func() {
+			<-start
+			results[n] = f(n)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return results
+}
