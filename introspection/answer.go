@@ -33,8 +33,9 @@ func (a *answer) left(now time.Time, ttl time.Duration) time.Duration {
 	return min(ttl-now.Sub(a.asked), time.Unix(a.exp, 0).Sub(now))
 }
 
-// parseAnswer reads an introspection response (RFC 7662 section 2.2). What has
-// no boolean active, or an exp that is no time, is no answer. It keeps nothing of data.
+// parseAnswer reads an introspection response (RFC 7662 section 2.2) and keeps
+// nothing of data. What has no boolean active, or an exp that is no time, is no
+// answer.
 func parseAnswer(data []byte, asked time.Time) (*answer, error) {
 	var active, exp strictjson.Value
 	if err := strictjson.Object(data, func(name []byte, v strictjson.Value) error {

@@ -8,11 +8,13 @@ import (
 	"net/url"
 )
 
-// An Authenticator is how this client shows the endpoint who it is. Its zero value is
-// none, which New refuses. Printing one shows no secret.
+// An Authenticator is how this client shows the endpoint who it is. Its zero
+// value is none, which [New] refuses. Printing one shows no secret.
 //
-// Each constructor takes the client identifier under which the issuer knows this
-// resource server. What is wrong with its other arguments is an error of [New].
+// Each constructor takes the client identifier under which the issuer knows
+// this resource server. Also where it is not sent, it keeps the answers to this
+// client apart from those to others in a shared [Cache]. What is wrong with the
+// arguments is an error of New.
 type Authenticator struct {
 	clientID  string
 	mutualTLS bool
@@ -52,8 +54,9 @@ func TLS(clientID string) Authenticator {
 }
 
 // Bearer sends an access token of this client (RFC 7662 section 2.1, RFC 6750
-// section 2.1). The function is called for each request, with its context, and
-// should remember the token while it is good. The client identifier is not sent.
+// section 2.1). The function is called for each request, with its context,
+// possibly by several goroutines at once, and should remember the token while it
+// is good. The client identifier is not sent.
 func Bearer(clientID string, token func(context.Context) (string, error)) Authenticator {
 	var err error
 	if token == nil {
@@ -73,9 +76,10 @@ func Bearer(clientID string, token func(context.Context) (string, error)) Authen
 }
 
 // AuthFunc is for an endpoint that wants something else. The function is called
-// for each request and may add to its header and to the form in its body. What the function
-// returns as an error is in the error of Introspect: keep secrets out of it.
-// The client identifier is not sent.
+// for each request, possibly by several goroutines at once, and may add to its
+// header and to the form in its body. What it returns as an error is in the
+// error of Introspect: keep secrets out of it. The client identifier is not
+// sent.
 func AuthFunc(clientID string, authenticate func(req *http.Request, form url.Values) error) Authenticator {
 	var err error
 	if authenticate == nil {

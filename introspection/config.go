@@ -45,7 +45,9 @@ type Config struct {
 	// Transport with MaxIdleConnsPerHost above the default of 2.
 	Client *http.Client
 
-	// Timeout bounds one request, its authentication included. 0: 5 s.
+	// Timeout bounds one request, from its authentication to the keys that a
+	// signed answer is verified with. Reading the metadata may take as long,
+	// and so may waiting while too many requests are under way. 0: 5 s.
 	Timeout time.Duration
 
 	// Retries is how many more times a request is sent that got no answer, or
@@ -64,8 +66,8 @@ type Config struct {
 	NegativeTTL time.Duration
 
 	// CacheSize is how many good answers are remembered in this process and,
-	// apart from them, how many bad ones. An answer has at most 64 KiB. 0: 10,000;
-	// negative: none.
+	// apart from them, how many bad ones. An answer has at most 64 KiB, and a
+	// bad one takes a few bytes. 0: 10,000; negative: none.
 	CacheSize int
 
 	// Cache is a cache that several processes share; it is asked when this

@@ -22,7 +22,7 @@ func TestFlood_InventedTokensAllocateNothingThatStays(t *testing.T) {
 	const good, limit = 1000, 8 << 20
 	flood := 1_000_000
 	if testing.Short() || underRace() {
-		flood = 100_000
+		flood = 20_000
 	}
 	base := heap()
 	var questions atomic.Int64

@@ -2,6 +2,7 @@ package introspection_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,4 +70,16 @@ func TestRetries_TheTimeoutIsForEachRequest(t *testing.T) {
 		c, _ := inBubble(t, e, introspection.Config{Retries: 1, Timeout: time.Second})
 		expect(t, c, e, false, active, 2)
 	})
+}
+
+// A connection that the server closed while the request was on its way is no
+// failure of the endpoint: the transport takes another one.
+func TestRetries_AConnectionThatWasJustClosedNeedsNone(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(inTurn(says(active), func(http.ResponseWriter, *http.Request) { cut(nil) }, says(inactive)))
+	server := httptest.NewServer(e)
+	defer server.Close()
+	c := newClient(t, introspection.Config{URL: server.URL, Client: server.Client()})
+	expect(t, c, e, true, active, 1)
+	expect(t, c, e, true, inactive, 3)
 }

@@ -115,9 +115,7 @@ func (v *verifier) parseClaims(data []byte, now time.Time) ([]byte, error) {
 		return nil, errors.New("payload: iss is not the configured issuer, byte for byte")
 	case !audience.Is(v.audience) && !slices.Contains(audiences, v.audience):
 		return nil, errors.New("payload: aud does not name this resource server")
-	case err != nil:
-		return nil, errors.New("payload: iat is not a time")
-	case now.Sub(time.Unix(issued, 0)).Abs() > signedLeeway:
+	case err != nil || now.Sub(time.Unix(issued, 0)).Abs() > signedLeeway:
 		return nil, errors.New("payload: iat is not about now")
 	}
 	if claims.Expiry != nil {

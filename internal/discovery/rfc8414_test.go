@@ -57,6 +57,7 @@ func TestFetch_Refuses(t *testing.T) {
 		"issuer in another case":      {document(`{"Issuer":"ISSUER"}`), "by case alone"},
 		"a jwks_uri without https":    {document(`{"issuer":"ISSUER","jwks_uri":"http://a.example/jwks"}`), "jwks_uri: must use https"},
 		"a jwks_uri with credentials": {document(`{"issuer":"ISSUER","jwks_uri":"https://u:p@a.example/jwks"}`), "user information"},
+		"an mTLS alias without https": {document(`{"issuer":"ISSUER","mtls_endpoint_aliases":{"introspection_endpoint":"http://a.example"}}`), "must use https"},
 		"an array":                    {document(`[]`), "not an object"},
 		"too large":                   {document(strings.Repeat(" ", discovery.Limit) + `{}`), "more than"},
 		"HTML":                        {func(w http.ResponseWriter, _ string) { _, _ = w.Write([]byte("<html>")) }, "Content-Type"},
