@@ -2,8 +2,10 @@ package strictjson
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 type embedded struct {
@@ -50,5 +52,20 @@ func TestUnmarshal(t *testing.T) {
 				t.Errorf("Unmarshal: %v", err)
 			}
 		})
+	}
+}
+
+// A type that decodes itself may quote what it was given.
+func TestUnmarshal_ErrorsHoldNoValue(t *testing.T) {
+	t.Parallel()
+	for _, target := range []any{
+		new(struct{ X time.Time }), new(struct{ X json.Number }), new(struct{ X netip.Addr }), new(struct {
+			X int `json:",string"`
+		}),
+	} {
+		err := Unmarshal([]byte(`{"X":"canary"}`), target)
+		if err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%T: %v", target, err)
+		}
 	}
 }

@@ -1,0 +1,13 @@
+package wire
+
+import "net/url"
+
+// URL is the URL of a request for path, as it is held against the htu of a DPoP
+// proof (RFC 9449 section 4.3). The host is whatever a client wrote: HTTP/2 lets a
+// slash or a question mark through, after which a path would not be the path that
+// is served. Here they are escaped, as no URL has them in its host, so such a URL
+// is that of no proof.
+func URL(scheme, host, path string) string {
+	u := url.URL{Scheme: scheme, Host: host}
+	return u.String() + path
+}
