@@ -54,7 +54,7 @@ type Config struct {
 
 	// Logger hears of keys that were skipped, once for each change of the set, and
 	// of refreshes that began to fail or to succeed again. It is given kids and
-	// URLs, never key material. nil discards.
+	// URLs, never key material. Nil means slog.Default.
 	Logger *slog.Logger
 }
 
@@ -114,7 +114,7 @@ func New(cfg Config) (*Cache, error) {
 		c.maxStale = defaultMaxStale
 	}
 	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
+		c.log = slog.Default()
 	}
 	name, _, _ := strings.Cut(cfg.Issuer+cfg.URL, "?")
 	c.log = c.log.With("source", name)
@@ -132,10 +132,11 @@ func New(cfg Config) (*Cache, error) {
 // [crypto/ed25519.PublicKey].
 //
 // No key and no error means that the issuer has none. An error means that the
-// keys are out of reach, unless it is ctx's; its method RetryAfter() time.Duration
-// tells when asking again makes sense. A known kid is answered at once, also
-// while the set is being fetched; an unknown one may wait for a fetch, as long
-// as ctx lets it. The fetch goes on for others when ctx ends.
+// keys are out of reach, and its method RetryAfter() time.Duration how long a
+// fetch has to wait; or that ctx ended, which it wraps; or that c was closed. A
+// known kid is answered at once, also while the set is being fetched. An unknown
+// one waits for a fetch, whose requests take 5 s at most, and no longer than ctx
+// lets it. The fetch goes on for others when ctx ends.
 //
 // The slice and the keys are shared: they must not be changed. A key that a
 // refresh does not change stays the same one, in the same slice.

@@ -12,13 +12,13 @@
 //
 // A kid that is not in the set makes the cache fetch the set again at once. A
 // token bucket keeps invented kids from turning that into an attack on the
-// issuer: at most 16 successful fetches in any minute, whatever their cause. A
-// new key is so accepted with its first token, and within five seconds and a
+// issuer: at most 16 successful fetches in any minute, whatever their cause. So
+// a new key is accepted with its first token, and within five seconds and a
 // fetch while invented kids arrive. A fetched set replaces the one before: a
 // key that the issuer withdrew stops working then, also if no key is left.
 //
-// A token without a kid names no key to miss. Its candidates change with the
-// next refresh.
+// A token without a kid names no key to miss: an issuer that uses none is seen to
+// rotate with the next refresh.
 //
 // # Outage
 //

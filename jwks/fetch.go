@@ -16,8 +16,8 @@ const (
 	setLimit     = 512 << 10
 
 	// metadataAge is how old an issuer's metadata must be for a fetch to read it
-	// again: less than any refresh of a set without Cache-Control takes, more than
-	// what lies between fetches for unknown kids.
+	// again: less than lies between refreshes by default, more than between fetches
+	// for unknown kids.
 	metadataAge = 10 * time.Minute
 )
 

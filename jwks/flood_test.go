@@ -126,6 +126,25 @@ func TestFlood_OneBadKidIsAskedForOnce(t *testing.T) {
 	})
 }
 
+// What no newer set could change is not worth a fetch.
+func TestFlood_AlgorithmThatDoesNotFitIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	i := newIssuer(t, ecJWK(t, "a"))
+	c, _ := newCache(t, i, jwks.Config{})
+	mustFind(t, c, "a", "ES256")
+	mustLack(t, c, "a", "RS256")
+	mustLack(t, c, "a", "none")
+	mustLack(t, c, "", "none")
+	mustLack(t, c, "", "HS256")
+	if n := len(i.fetches()); n != 1 {
+		t.Errorf("%d fetches", n)
+	}
+	mustLack(t, c, "", "RS256") // a newer set might have one
+	if n := len(i.fetches()); n != 2 {
+		t.Errorf("%d fetches", n)
+	}
+}
+
 func TestFlood_BadKidIsForgottenWhenTheSetChanges(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -75,9 +75,6 @@ type members struct {
 
 func readMembers(v strictjson.Value) (members, error) {
 	m := members{text: make(map[string]string)}
-	if !v.IsObject() {
-		return m, errors.New("not an object")
-	}
 	var wrong error
 	err := strictjson.Object(v, func(name []byte, v strictjson.Value) error {
 		ok := true

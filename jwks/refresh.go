@@ -81,13 +81,9 @@ func early(asked time.Time, lifetime time.Duration) time.Time {
 // retry returns when the background tries again after a failure: as soon as it
 // may if there is no set to use, in its own time otherwise. c.mu is held.
 func (c *Cache) retry(now time.Time) time.Time {
-	s, wait := c.current.Load(), c.allowance.wait(now)
-	switch planned := c.refresh.Next(); {
-	case !s.live():
-		return now.Add(wait)
-	case planned.After(now): // a lookup's fetch failed while the set is fresh
-		return planned
-	default:
-		return now.Add(max(wait, min(calm, s.until.Sub(now))))
+	wait := c.allowance.wait(now)
+	if s := c.current.Load(); s.live() {
+		wait = min(calm, s.until.Sub(now))
 	}
+	return now.Add(wait)
 }

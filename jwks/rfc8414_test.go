@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,20 +81,33 @@ func TestDiscovery_MovedKeySetIsFound(t *testing.T) {
 			}
 		})
 	})
-	t.Run("when the old address fails", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			i := newIssuer(t, ecJWK(t, "a"))
-			c, _ := newCache(t, i, jwks.Config{Issuer: issuerURL})
-			mustFind(t, c, "a", "ES256")
-			time.Sleep(time.Minute)
-			i.publish(t, ecJWK(t, "b"))
-			i.change(func() { i.jwksURI = issuerURL + "/moved" })
-			mustFail(t, c, "b", "ES256")
-			time.Sleep(250 * time.Millisecond)
-			mustFind(t, c, "b", "ES256")
+	for name, old := range map[string]http.HandlerFunc{
+		"when the old address fails":               http.NotFound,
+		"when the old address is no key set's now": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var moved atomic.Bool
+				i := newIssuer(t, ecJWK(t, "a"))
+				c, _ := newCache(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if moved.Load() && r.URL.Path == "/keys" {
+						old(w, r)
+						return
+					}
+					i.ServeHTTP(w, r)
+				}), jwks.Config{Issuer: issuerURL})
+				mustFind(t, c, "a", "ES256")
+				time.Sleep(time.Minute)
+				i.publish(t, ecJWK(t, "b"))
+				i.change(func() { i.jwksURI = issuerURL + "/moved" })
+				moved.Store(true)
+				mustFail(t, c, "b", "ES256")
+				time.Sleep(250 * time.Millisecond)
+				mustFind(t, c, "b", "ES256")
+			})
 		})
-	})
+	}
 }
 
 func TestDiscovery_MetadataIsNotReadForEachUnknownKid(t *testing.T) {
