@@ -85,9 +85,14 @@ func parse(body []byte, issuer string) (Metadata, error) {
 		if err := fetch.CheckURL(u); err != nil {
 			return Metadata{}, fmt.Errorf("issuer metadata: %s: %w", name, err)
 		}
+		if isHTTPS(issuer) && !isHTTPS(u) { // a loopback host of ours is none of a remote issuer's
+			return Metadata{}, fmt.Errorf("issuer metadata: %s: must use https, as the issuer does", name)
+		}
 	}
 	return m, nil
 }
+
+func isHTTPS(u string) bool { return len(u) > 5 && strings.EqualFold(u[:5], "https") }
 
 func locations(issuer string) []string {
 	const oidc, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countermark/countermark/internal/discovery"
 	"github.com/countermark/countermark/internal/fetch"
+	"github.com/countermark/countermark/internal/memhttp"
 )
 
 func TestFetch_Section3_WhereTheDocumentMayBe(t *testing.T) {
@@ -74,6 +75,18 @@ func TestFetch_Refuses(t *testing.T) {
 				t.Errorf("%v, want %q", err, row.wantErr)
 			}
 		})
+	}
+}
+
+func TestFetch_ARemoteIssuerNamesNoLoopbackEndpoint(t *testing.T) {
+	t.Parallel()
+	srv := memhttp.New(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		document(`{"issuer":"https://issuer.example","jwks_uri":"http://localhost:8080/keys"}`)(w, "")
+	}))
+	defer srv.Close()
+	_, err := discovery.Fetch(t.Context(), srv.Client(), "https://issuer.example")
+	if err == nil || !strings.Contains(err.Error(), "jwks_uri: must use https, as the issuer does") {
+		t.Error(err)
 	}
 }
 
