@@ -1,6 +1,9 @@
 package validator
 
 import (
+	"crypto/x509"
+	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -9,23 +12,33 @@ import (
 
 // Credentials are what a request shows. They print redacted.
 type Credentials struct {
-	// Scheme is the authentication scheme, in any case; empty means Bearer
-	// (RFC 6750).
+	// Scheme is the authentication scheme, in any case: Bearer (RFC 6750), which
+	// empty means too, or DPoP (RFC 9449).
 	Scheme string
 	// Token is the access token.
 	Token string `json:"-"`
+
+	// Proof is the DPoP proof, and Method and URL are the request's, as the
+	// client sees it: they must be what the proof names. Needed with DPoP only.
+	Proof       string `json:"-"`
+	Method, URL string
+	// Certificate is the client's, if the TLS handshake verified that the client
+	// has its key (RFC 8705). Nil means none.
+	Certificate *x509.Certificate `json:"-"`
 }
 
 // missing returns the refusal of credentials without an access token; those of
 // a scheme that is not for one count so too (RFC 6750 section 3.1).
 func (c *Credentials) missing(r *Requirement) error {
-	if c.Token != "" && (c.Scheme == "" || strings.EqualFold(c.Scheme, "Bearer")) {
+	if c.Token != "" && (c.Scheme == "" || strings.EqualFold(c.Scheme, "Bearer") || c.isDPoP()) {
 		return nil
 	}
 	e := NewError(ErrNoToken, "")
 	e.Scopes = r.wanted()
 	return e
 }
+
+func (c *Credentials) isDPoP() bool { return strings.EqualFold(c.Scheme, "DPoP") }
 
 // String says that there is a token, never which.
 func (c Credentials) String() string {
@@ -35,8 +48,8 @@ func (c Credentials) String() string {
 	return "validator.Credentials(redacted)"
 }
 
-// GoString is String: no verb of fmt shows the token.
-func (c Credentials) GoString() string { return c.String() }
+// Format writes String, whatever the verb: without it, %d would show the token.
+func (c Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // LogValue is String, for log/slog.
 func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
@@ -53,7 +66,8 @@ type Requirement struct {
 	ACR        []string
 	AuthMaxAge time.Duration
 	// Fresh has the issuer asked about the token now, past every cache, so that
-	// a revocation bites at this very request. It needs Config.Introspector.
+	// a revocation bites at this very request. A JWT keeps of its scopes those
+	// that the answer has, if it speaks of any. It needs Config.Introspector.
 	Fresh bool
 }
 
@@ -68,7 +82,8 @@ func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
 		return r.scopeError()
 	}
 	acrMet := len(r.ACR) == 0 || t.acr != "" && slices.Contains(r.ACR, t.acr)
-	ageMet := r.AuthMaxAge <= 0 || !t.authTime.IsZero() && !now.After(t.authTime.Add(r.AuthMaxAge+leeway)) && !t.authTime.After(now.Add(leeway))
+	ageMet := r.AuthMaxAge <= 0 || !t.authTime.IsZero() &&
+		!now.After(t.authTime.Add(r.AuthMaxAge+leeway)) && !t.authTime.After(now.Add(leeway))
 	if !acrMet || !ageMet {
 		e := NewError(ErrStepUp, "")
 		e.ACR, e.MaxAge = slices.Clone(r.ACR), r.AuthMaxAge

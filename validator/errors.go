@@ -27,6 +27,8 @@ var (
 	ErrScope       = errors.New("insufficient scope")                        // 403 insufficient_scope
 	ErrForbidden   = errors.New("forbidden")                                 // 403, without a code: Config.Check said no
 	ErrStepUp      = errors.New("insufficient user authentication")          // 401 insufficient_user_authentication, RFC 9470
+	ErrProof       = errors.New("invalid DPoP proof")                        // 401 invalid_dpop_proof, RFC 9449 section 7.1
+	ErrNonce       = errors.New("a DPoP proof with our nonce is needed")     // 401 use_dpop_nonce, RFC 9449 section 9
 	ErrUnavailable = errors.New("cannot find out whether the token is good") // 503, no challenge: a 401 would be a lie
 )
 
@@ -45,6 +47,11 @@ type Error struct {
 	// ErrStepUp.
 	ACR    []string
 	MaxAge time.Duration
+	// Schemes are those to challenge the client with: Bearer, DPoP or both. Nil
+	// means Bearer.
+	Schemes []string
+	// Nonce is for the DPoP-Nonce header (RFC 9449 section 9). Set on ErrNonce.
+	Nonce string
 	// RetryAfter is how long to wait before the same request may succeed; zero
 	// if nobody knows. Set on ErrUnavailable.
 	RetryAfter time.Duration
@@ -90,6 +97,8 @@ var outcomes = [...]struct {
 	{ErrScope, http.StatusForbidden, "insufficient_scope"},
 	{ErrForbidden, http.StatusForbidden, ""},
 	{ErrStepUp, http.StatusUnauthorized, "insufficient_user_authentication"},
+	{ErrProof, http.StatusUnauthorized, "invalid_dpop_proof"},
+	{ErrNonce, http.StatusUnauthorized, "use_dpop_nonce"},
 	{ErrUnavailable, http.StatusServiceUnavailable, ""},
 }
 
@@ -134,6 +143,9 @@ func unavailable(ctx context.Context, detail string, cause error) *Error {
 	}
 	e := NewError(ErrUnavailable, detail)
 	e.cause = cause
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		e.cause = errors.New(cause.Error()) // their context ended, which must not look like the caller's
+	}
 	if later, ok := errors.AsType[interface {
 		error
 		RetryAfter() time.Duration

@@ -24,12 +24,13 @@ type IssuersConfig struct {
 	// It is called once at a time for an issuer, with a context that no caller
 	// ends, and its Validator is kept for as long as it is in use, at most 1,000
 	// of them. After 5 minutes the issuer is looked up again, while the old
-	// Validator goes on: return that same one if nothing changed. Issuers owns
-	// what Resolve returned: when it goes, its Keys and its Introspector are
-	// closed if they have a method Close() error.
+	// Validator goes on: return that same one if nothing changed. If that fails,
+	// the old one goes on for an hour more. Issuers owns what Resolve returned:
+	// when it goes, its Keys and its Introspector are closed if they have a method
+	// Close() error, and returning it again is an error.
 	//
-	// Calls are limited, for all issuers together, to 32 at once and then 16 a
-	// second, and an unknown issuer is remembered for 5 seconds.
+	// Calls for issuers that are not kept are limited, all together, to 32 at once
+	// and then 16 a second, and an unknown issuer is remembered for 5 seconds.
 	Resolve func(ctx context.Context, issuer string) (*Validator, error)
 
 	// Opaque judges tokens that are no JWT and so name no issuer; nil refuses
@@ -64,6 +65,9 @@ func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
 		}
 		s.fixed[v.cfg.Issuer] = v
 	}
+	if cfg.Opaque != nil && !cfg.Opaque.ready() {
+		return nil, errors.New("validator: IssuersConfig.Opaque: not made by New")
+	}
 	if cfg.Resolve != nil {
 		s.tenants = newTenants(cfg.Resolve)
 	}
@@ -86,6 +90,14 @@ func (s *Issuers) Validate(ctx context.Context, token string) (*Token, error) {
 // Authorize judges the credentials of a request and whether they meet the
 // requirement r, as the issuer's Validator does. An error is an [*Error].
 func (s *Issuers) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
+	t, err := s.authorize(ctx, c, r)
+	if err != nil {
+		return nil, c.challenged(err, false)
+	}
+	return t, nil
+}
+
+func (s *Issuers) authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
 	if s == nil || s.opaque == nil {
 		return nil, NewError(ErrUnavailable, "not made by NewIssuers")
 	}

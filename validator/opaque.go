@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // introspect is the policy for tokens that the issuer was asked about (RFC 7662
@@ -25,26 +26,31 @@ func (v *Validator) introspect(ctx context.Context, token string, fresh bool) (*
 	return p.token, nil
 }
 
-// lookAgain asks the issuer about a JWT that verified. The answer may take away,
-// never add: where it speaks of scope, the scope must do as well.
-func (v *Validator) lookAgain(ctx context.Context, token string, r Requirement) error {
+// lookAgain asks the issuer about t, a JWT that verified. The answer may take
+// away, never add: where it speaks of scope, t keeps what both grant.
+func (v *Validator) lookAgain(ctx context.Context, token string, t *Token) (*Token, error) {
 	if v.cfg.Introspector == nil {
-		return NewError(ErrUnavailable, "Requirement.Fresh needs Config.Introspector")
+		return nil, NewError(ErrUnavailable, "Requirement.Fresh needs Config.Introspector")
 	}
 	p, err := v.ask(ctx, token, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !p.active {
-		return NewError(ErrRevoked, "")
+		return nil, NewError(ErrRevoked, "")
 	}
-	if p.has&claimScope != 0 {
-		narrowed := Requirement{Scopes: r.Scopes, AnyScope: r.AnyScope}
-		if err := narrowed.met(p.token, v.cfg.Now(), 0); err != nil {
-			return err
-		}
+	if err := v.enforce(&p); err != nil {
+		return nil, err
 	}
-	return v.enforce(&p)
+	if p.token.Bound() && p.token.bound != t.bound {
+		return nil, NewError(ErrBinding, "the answer binds the token to another key")
+	}
+	if p.has&claimScope == 0 {
+		return t, nil
+	}
+	narrowed := *t.content
+	narrowed.scopes = slices.DeleteFunc(t.Scopes(), func(s string) bool { return !p.token.HasScope(s) })
+	return &Token{&narrowed}, nil
 }
 
 // ask returns the issuer's answer. One that cannot be read is none.

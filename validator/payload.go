@@ -1,7 +1,6 @@
 package validator
 
 import (
-	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -21,7 +20,6 @@ const (
 	claimClientID
 	claimIssuedAt
 	claimID
-	claimConfirmation
 	claimScope
 	claimActive
 
@@ -30,28 +28,29 @@ const (
 	claimsRequiredRFC9068 = claimsRequired | claimSubject | claimClientID | claimIssuedAt | claimID
 )
 
-var claimNames = [...]string{"iss", "aud", "exp", "sub", "client_id", "iat", "jti", "cnf", "scope", "active"}
+var claimNames = [...]string{"iss", "aud", "exp", "sub", "client_id", "iat", "jti", "scope", "active"}
 
 // payload is what a JWT's payload or an introspection answer says, each claim of
 // its right type and none of them judged yet.
 type payload struct {
-	token     *Token
-	has       claimSet // the claims that are there and not empty
-	active    bool     // introspection only
-	notBefore time.Time
+	token      *Token
+	has        claimSet // the claims that are there; of sub, client_id and jti, those not empty
+	active     bool     // introspection only
+	notBefore  time.Time
+	scopesFrom int // which of Config.ScopeClaims holds the scopes
 }
 
 // parse reads the claims strictly: data is one JSON object, and what is
 // registered is of its type. Only an answer has active.
 func (v *Validator) parse(data []byte, answer bool) (payload, error) {
-	t := &Token{claims: string(data)}
-	p := payload{token: t}
-	scopesFrom := len(v.cfg.ScopeClaims)
+	t := &Token{&content{claims: string(data)}}
+	p := payload{token: t, scopesFrom: len(v.cfg.ScopeClaims)}
 	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
 		var ok bool
 		switch string(name) {
 		case "iss":
-			ok = p.text(claimIssuer, &t.issuer, val)
+			t.issuer, ok = val.Text()
+			p.has |= claimIssuer
 		case "sub":
 			ok = p.text(claimSubject, &t.subject, val)
 		case "client_id":
@@ -62,9 +61,7 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 			ok = p.text(0, &t.acr, val)
 		case "aud":
 			t.audiences, ok = textOrTexts(val)
-			if len(t.audiences) > 0 {
-				p.has |= claimAudience
-			}
+			p.has |= claimAudience
 		case "exp":
 			ok = p.date(claimExpiry, &t.expiry, val)
 		case "iat":
@@ -75,7 +72,7 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 			ok = p.date(0, &t.authTime, val)
 		case "cnf":
 			ok = true
-			p.has |= claimConfirmation
+			t.bound = parseConfirmation(val)
 		case "active":
 			p.active = string(val) == "true"
 			ok = !answer || p.active || string(val) == "false"
@@ -83,15 +80,18 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 		default:
 			ok = true
 		}
-		for i, claim := range v.cfg.ScopeClaims[:scopesFrom] {
-			if ok && string(name) == claim {
-				t.scopes, ok = scopes(val)
+		for i, claim := range v.cfg.ScopeClaims {
+			if !ok || string(name) != claim {
+				continue
+			}
+			var list []string
+			if list, ok = scopes(val); i < p.scopesFrom {
+				t.scopes, p.scopesFrom = list, i
 				p.has |= claimScope
-				scopesFrom = i
 			}
 		}
 		if !ok {
-			return errors.New("a registered claim is of the wrong type")
+			return errWrongType
 		}
 		return nil
 	})

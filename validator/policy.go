@@ -12,15 +12,31 @@ import (
 // Authorize judges the credentials of a request and whether they meet the
 // requirement r. An error is an [*Error].
 func (v *Validator) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
+	t, err := v.authorize(ctx, &c, r)
+	if err != nil {
+		return nil, c.challenged(err, v.ready() && v.cfg.RequireBinding)
+	}
+	return t, nil
+}
+
+func (v *Validator) authorize(ctx context.Context, c *Credentials, r Requirement) (*Token, error) {
 	if !v.ready() {
 		return nil, NewError(ErrUnavailable, "not made by New")
 	}
 	if err := c.missing(&r); err != nil {
 		return nil, err
 	}
-	t, err := v.judge(ctx, c.Token, r)
+	t, verified, err := v.judge(ctx, c.Token, r.Fresh)
 	if err != nil {
 		return nil, err
+	}
+	if err := v.checkBinding(ctx, t, c); err != nil {
+		return nil, err
+	}
+	if verified && r.Fresh {
+		if t, err = v.lookAgain(ctx, c.Token, t); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.met(t, v.cfg.Now(), v.cfg.Leeway); err != nil {
 		return nil, err
@@ -33,26 +49,22 @@ func (v *Validator) Authorize(ctx context.Context, c Credentials, r Requirement)
 	return t, nil
 }
 
-// judge finds out whether the token is good, by its signature or by asking.
-func (v *Validator) judge(ctx context.Context, token string, r Requirement) (*Token, error) {
+// judge finds out whether the token is good: verified says by its signature, and
+// not by asking.
+func (v *Validator) judge(ctx context.Context, token string, fresh bool) (t *Token, verified bool, err error) {
 	if len(token) > maxToken {
-		return nil, tooLong()
+		return nil, false, tooLong()
 	}
 	j, isJWT := parseJWS(token)
 	switch {
 	case isJWT && v.cfg.Keys != nil:
-		t, err := v.verify(ctx, &j)
-		if err != nil || !r.Fresh {
-			return t, err
-		}
-		if err := v.lookAgain(ctx, token, r); err != nil {
-			return nil, err
-		}
-		return t, nil
+		t, err = v.verify(ctx, &j)
+		return t, true, err
 	case v.cfg.Introspector != nil:
-		return v.introspect(ctx, token, r.Fresh)
+		t, err = v.introspect(ctx, token, fresh)
+		return t, false, err
 	default:
-		return nil, NewError(ErrMalformed, "not a JWT")
+		return nil, false, NewError(ErrMalformed, "not a JWT")
 	}
 }
 
@@ -140,8 +152,6 @@ func (v *Validator) enforce(p *payload) error {
 		return NewError(ErrExpired, "")
 	case now.Add(v.cfg.Leeway).Before(p.notBefore):
 		return NewError(ErrNotYetValid, "")
-	case p.has&claimConfirmation != 0: // RFC 7800: worth nothing to who cannot show the key
-		return NewError(ErrBinding, "")
 	default:
 		return nil
 	}
@@ -158,7 +168,7 @@ func malformed(part string, err error) error {
 
 // checkError is the refusal for an error of Config.Check.
 func checkError(ctx context.Context, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*Error](err); ok && e != nil && e.why != nil {
 		return e
 	}
 	if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {

@@ -17,11 +17,11 @@ import (
 const (
 	maxTenants    = 1000
 	tenantLife    = 5 * time.Minute  // then looked up again
-	tenantStale   = time.Hour        // how much longer one lives while lookups fail
+	tenantStale   = time.Hour        // how much longer one is trusted without
 	lookupTimeout = 10 * time.Second // of one lookup
 	lookupBurst   = 32
-	lookupRate    = 16 // a second
-	lookupBackoff = 2 * time.Second
+	lookupRate    = 16               // a second
+	lookupBackoff = 15 * time.Second // before a known issuer is looked up again, after a failure
 	unknownLife   = 5 * time.Second
 )
 
@@ -33,8 +33,8 @@ type tenants struct {
 
 	mu      sync.Mutex // guards what follows, and the replacing of known
 	lookups map[string]*lookup
-	unknown map[[sha256.Size]byte]time.Time // until when; few, as lookups are limited
-	limit   *rate.Limiter
+	unknown map[[sha256.Size]byte]time.Time // until when; few, thanks to limit
+	limit   *rate.Limiter                   // for lookups of those not known
 	closed  bool
 }
 
@@ -59,14 +59,14 @@ func newTenants(resolve func(context.Context, string) (*Validator, error)) *tena
 // acquire returns the tenant of issuer, to be released.
 func (ts *tenants) acquire(ctx context.Context, issuer string) (*tenant, error) {
 	for {
-		t := (*ts.known.Load())[issuer]
-		if t != nil && t.enter() {
-			if t.wantsLookup(time.Now()) {
-				_, _ = ts.lookUp(ctx, issuer) // the old one goes on meanwhile
+		t, now := (*ts.known.Load())[issuer], time.Now()
+		if t != nil && t.trusted(now) && t.enter() {
+			if t.wantsLookup(now) {
+				_, _ = ts.lookUp(ctx, issuer, t) // the old one goes on meanwhile
 			}
 			return t, nil
 		}
-		l, err := ts.lookUp(ctx, issuer)
+		l, err := ts.lookUp(ctx, issuer, t)
 		if err != nil {
 			return nil, err
 		}
@@ -75,18 +75,17 @@ func (ts *tenants) acquire(ctx context.Context, issuer string) (*tenant, error) 
 		case <-ctx.Done():
 			return nil, unavailable(ctx, "IssuersConfig.Resolve", ctx.Err())
 		}
-		if e, ok := errors.AsType[*Error](l.err); ok {
-			return nil, e
-		}
 		if l.err != nil {
 			return nil, unavailable(ctx, "IssuersConfig.Resolve", l.err)
 		}
 	}
 }
 
-// lookUp joins the lookup of issuer that is in progress, or starts one. It
-// refuses if the issuer was unknown a moment ago, and if there are too many.
-func (ts *tenants) lookUp(ctx context.Context, issuer string) (*lookup, error) {
+// lookUp joins the lookup of issuer that is in progress, or starts one; if the
+// issuer's tenant is no longer the one that the caller saw (nil: none), there is
+// nothing to wait for. It refuses an issuer that was unknown a moment ago, and
+// one too many that is not known: a known one is looked up whatever strangers do.
+func (ts *tenants) lookUp(ctx context.Context, issuer string, seen *tenant) (*lookup, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if ts.closed {
@@ -95,38 +94,32 @@ func (ts *tenants) lookUp(ctx context.Context, issuer string) (*lookup, error) {
 	if l := ts.lookups[issuer]; l != nil {
 		return l, nil
 	}
+	l := &lookup{done: make(chan struct{})}
+	if (*ts.known.Load())[issuer] != seen { // somebody was faster
+		close(l.done)
+		return l, nil
+	}
 	if until, ok := ts.unknown[sha256.Sum256([]byte(issuer))]; ok && time.Now().Before(until) {
 		return nil, NewError(ErrIssuer, "")
 	}
-	if !ts.limit.Allow() {
+	if seen == nil && !ts.limit.Allow() {
 		e := NewError(ErrUnavailable, "too many lookups of issuers")
 		e.RetryAfter = time.Second
 		return nil, e
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
-	l := &lookup{done: make(chan struct{}), cancel: cancel}
+	ctx, l.cancel = context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 	ts.lookups[issuer] = l
 	go func() {
-		defer cancel()
-		v, err := ts.call(ctx, issuer)
-		ts.learn(issuer, v, err, l)
+		var v *Validator
+		err := errors.New("panicked") // unless it returns
+		defer func() {
+			_ = recover() // this goroutine is ours: nobody above would catch it
+			l.cancel()
+			ts.learn(issuer, v, err, l)
+		}()
+		v, err = ts.resolve(ctx, issuer)
 	}()
 	return l, nil
-}
-
-// call calls Resolve and distrusts what it does.
-func (ts *tenants) call(ctx context.Context, issuer string) (v *Validator, err error) {
-	defer func() {
-		if recover() != nil { // this goroutine is ours: nobody above would catch it
-			v, err = nil, errors.New("panicked")
-		}
-	}()
-	v, err = ts.resolve(ctx, issuer)
-	if err == nil && v != nil && (!v.ready() || v.cfg.Issuer != issuer) {
-		v.close()
-		return nil, errors.New("returned a Validator of another issuer")
-	}
-	return v, err
 }
 
 // learn puts what a lookup found in the place of what was known.
@@ -134,14 +127,16 @@ func (ts *tenants) learn(issuer string, v *Validator, err error, l *lookup) {
 	ts.mu.Lock()
 	now := time.Now()
 	old := (*ts.known.Load())[issuer]
+	switch {
+	case err != nil || v == nil:
+	case v.cfg.Issuer != issuer: // not closed: it may serve elsewhere
+		err = errors.New("returned a Validator of another issuer")
+	case v.left.Load():
+		err = errors.New("returned a Validator that it returned before and that has been closed")
+	}
 	var gone []*tenant
 	switch {
-	case ts.closed:
-		if err == nil && v != nil {
-			gone = append(gone, newTenant(v, now))
-		}
-		err = NewError(ErrUnavailable, "Issuers is closed")
-	case err != nil && (old == nil || now.Before(old.lastResort)):
+	case err != nil && (old == nil || old.trusted(now)):
 		// An old one goes on; without one, the callers are told.
 	case err != nil:
 		gone = ts.replace(issuer, nil)
@@ -149,19 +144,23 @@ func (ts *tenants) learn(issuer string, v *Validator, err error, l *lookup) {
 		gone = ts.replace(issuer, nil)
 		maps.DeleteFunc(ts.unknown, func(_ [sha256.Size]byte, until time.Time) bool { return !now.Before(until) })
 		ts.unknown[sha256.Sum256([]byte(issuer))] = now.Add(unknownLife)
-		err = NewError(ErrIssuer, "")
+	case ts.closed:
+		gone = []*tenant{newTenant(v, now)}
 	case old != nil && old.validator == v:
 		old.renew(now)
 	default:
 		gone = ts.replace(issuer, newTenant(v, now))
 	}
+	for _, t := range gone {
+		t.validator.left.Store(true)
+	}
 	l.err = err
 	delete(ts.lookups, issuer)
 	ts.mu.Unlock()
-	for _, t := range gone { // closing may take its time
-		t.release()
-	}
 	close(l.done)
+	for _, t := range gone {
+		_ = t.release() // nobody here could mend a failed Close
+	}
 }
 
 // replace puts t, or nobody if nil, in the place of issuer's tenant and returns
@@ -190,6 +189,9 @@ func (ts *tenants) close() error {
 	known := *ts.known.Load()
 	ts.known.Store(&map[string]*tenant{})
 	ts.closed = true
+	for _, t := range known {
+		t.validator.left.Store(true)
+	}
 	for _, l := range ts.lookups {
 		l.cancel()
 	}
@@ -210,7 +212,7 @@ type tenant struct {
 	uses       atomic.Int64 // judgements in progress, and one for being in the map
 	used       atomic.Int64 // when last entered, Unix nanoseconds
 	due        atomic.Int64 // when to look it up again, likewise
-	lastResort time.Time    // until when it may live while lookups fail; under the lock of tenants
+	lastResort atomic.Int64 // when not to trust it any longer unless looked up, likewise
 }
 
 func newTenant(v *Validator, now time.Time) *tenant {
@@ -222,9 +224,13 @@ func newTenant(v *Validator, now time.Time) *tenant {
 }
 
 func (t *tenant) renew(now time.Time) {
-	t.lastResort = now.Add(tenantLife + tenantStale)
+	t.lastResort.Store(now.Add(tenantLife + tenantStale).UnixNano())
 	t.due.Store(now.Add(tenantLife).UnixNano())
 }
+
+// trusted reports whether the last lookup that found the tenant was recent
+// enough to go by, be it that later ones failed or that nobody asked.
+func (t *tenant) trusted(now time.Time) bool { return now.UnixNano() < t.lastResort.Load() }
 
 // enter reports whether the tenant is still open, and then keeps it so until it
 // is released.

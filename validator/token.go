@@ -2,6 +2,8 @@ package validator
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -13,11 +15,17 @@ import (
 //
 // The zero value has no claim and no scope. A nil *Token is read like it.
 type Token struct {
+	*content // a pointer, which is all that fmt prints of a Token in somebody's private field
+}
+
+// content is what a token says.
+type content struct {
 	issuer, subject, clientID, id, acr string
 
 	audiences, scopes          []string
 	expiry, issuedAt, authTime time.Time
 
+	bound  confirmation
 	claims string // the JSON object that all of it stands in
 }
 
@@ -59,20 +67,24 @@ func (t *Token) AuthTime() time.Time { return t.get().authTime }
 // that the sign-in reached. Empty if the token has none.
 func (t *Token) ACR() string { return t.get().acr }
 
+// Bound reports whether the token was worth something only together with a key
+// (RFC 7800), which the request showed: a DPoP key or a client certificate.
+func (t *Token) Bound() bool { return t.get().bound.method != unconfirmed }
+
 // String says nothing of the token: claims are the user's. Use the methods.
 func (t *Token) String() string { return "validator.Token(redacted)" }
 
-// GoString is String.
-func (t *Token) GoString() string { return t.String() }
+// Format writes String, whatever the verb.
+func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
 // LogValue is String, for log/slog.
 func (t *Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-func (t *Token) get() *Token {
-	if t == nil {
-		return &Token{}
+func (t *Token) get() *content {
+	if t == nil || t.content == nil {
+		return &content{}
 	}
-	return t
+	return t.content
 }
 
 type contextKey struct{}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/countermark/countermark/internal/jose"
 )
@@ -55,6 +57,25 @@ type Config struct {
 	// What an answer has is enforced in any case.
 	AnswerMayLack []string
 
+	// RequireBinding refuses tokens that are not bound to a DPoP key or a client
+	// certificate (RFC 9700 section 2.2.1). A bound token is refused without its
+	// key in any case.
+	RequireBinding bool
+	// ProofAge is how long after its iat a DPoP proof is good (RFC 9449 section
+	// 11.1), Leeway apart. 0 means 1 minute; at most 1 hour.
+	ProofAge time.Duration
+	// Replay remembers the proofs that were used; nil means a memory of this
+	// Validator, for a million of them: some 4,000 requests a second with the
+	// default ProofAge. What cannot be remembered is refused as ErrUnavailable.
+	// Replicas share one, or a proof passes once at each of them; so do Validators
+	// that take each other's place.
+	Replay ReplayCache
+	// NonceKey, at least 32 bytes of chance, has clients put a nonce of ours into
+	// their proofs (RFC 9449 section 9), which changes every minute and is good
+	// for that one and the next. A proof's age is then the nonce's, and the
+	// client's clock of no account. Replicas share the key. Empty means no nonces.
+	NonceKey []byte
+
 	// Leeway is how far clocks may differ. 0 means 30 seconds; a negative value
 	// means none; more than 5 minutes is an error.
 	Leeway time.Duration
@@ -72,7 +93,9 @@ type Config struct {
 type Validator struct {
 	cfg     Config
 	methods []*jose.Method
-	lacking claimSet // what an introspection answer may lack
+	nonces  *nonces     // nil without NonceKey
+	lacking claimSet    // what an introspection answer may lack
+	left    atomic.Bool // set by the Issuers that owned it and closes it
 }
 
 // New returns a Validator with the policy of cfg. It does no I/O: an issuer that
@@ -99,10 +122,29 @@ func New(cfg Config) (*Validator, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.ProofAge < 0 || c.ProofAge > maxProofAge {
+		return nil, fmt.Errorf("validator: Config.ProofAge: must not be negative, nor more than %v", maxProofAge)
+	}
+	if c.ProofAge == 0 {
+		c.ProofAge = defaultProofAge
+	}
+	if len(c.NonceKey) > 0 && len(c.NonceKey) < minNonceKey {
+		return nil, fmt.Errorf("validator: Config.NonceKey: must have at least %d bytes", minNonceKey)
+	}
+	if len(c.NonceKey) > 0 {
+		v.nonces = &nonces{key: slices.Clone(c.NonceKey)}
+		c.NonceKey = nil // a Validator that is printed shows a pointer
+	}
+	if c.Replay == nil {
+		c.Replay = newMemoryReplay(max(c.ProofAge+2*c.Leeway, nonceLife) + replayMargin)
+	}
 	c.Audiences = slices.Clone(c.Audiences)
 	c.Types = defaulted(c.Types, "at+jwt")
 	for i, t := range c.Types {
 		c.Types[i] = shortType(t)
+	}
+	if slices.Contains(c.ScopeClaims, "") {
+		return nil, errors.New("validator: Config.ScopeClaims: none may be empty")
 	}
 	c.ScopeClaims = defaulted(c.ScopeClaims, "scope", "scp")
 	for _, alg := range defaulted(c.Algorithms, jose.Algorithms()...) {
@@ -137,8 +179,13 @@ func defaulted(list []string, otherwise ...string) []string {
 // shortType is a media type in lower case without "application/", which a typ
 // may leave out (RFC 7515 section 4.1.9).
 func shortType(t string) string {
+	for i := range len(t) {
+		if t[i] >= utf8.RuneSelf {
+			return t // no media type, and its lower case may be one
+		}
+	}
 	t = strings.ToLower(t)
-	if rest, ok := strings.CutPrefix(t, "application/"); ok && !strings.Contains(rest, "/") {
+	if rest, ok := strings.CutPrefix(t, "application/"); ok && rest != "" && !strings.Contains(rest, "/") {
 		return rest
 	}
 	return t

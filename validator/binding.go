@@ -1,0 +1,99 @@
+package validator
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+// confirmation is the cnf claim (RFC 7800 section 3): the key that whoever shows
+// the token must show as well.
+type confirmation struct {
+	method     confirmationMethod
+	thumbprint [sha256.Size]byte
+}
+
+type confirmationMethod int
+
+const (
+	unconfirmed    confirmationMethod = iota
+	confirmJWK                        // jkt: a DPoP key, RFC 9449 section 6
+	confirmX509                       // x5t#S256: a client certificate, RFC 8705 section 3.1
+	confirmUnknown                    // another method, or several: nobody here can confirm it
+)
+
+func parseConfirmation(val strictjson.Value) confirmation {
+	unknown := confirmation{method: confirmUnknown}
+	if !val.IsObject() {
+		return unknown
+	}
+	var found confirmation
+	members := 0
+	err := strictjson.Object(val, func(name []byte, val strictjson.Value) error {
+		members++
+		switch string(name) {
+		case "jkt":
+			found.method = confirmJWK
+		case "x5t#S256":
+			found.method = confirmX509
+		}
+		text, _ := val.Text()
+		thumbprint, err := jose.Decode(nil, text)
+		if copy(found.thumbprint[:], thumbprint) != len(thumbprint) || len(thumbprint) != sha256.Size {
+			found.method = unconfirmed
+		}
+		return err
+	})
+	if err != nil || members != 1 || found.method == unconfirmed {
+		return unknown
+	}
+	return found
+}
+
+func (c *confirmation) is(thumbprint [sha256.Size]byte) bool {
+	return subtle.ConstantTimeCompare(c.thumbprint[:], thumbprint[:]) == 1
+}
+
+// challenged names in err, the refusal of c, the schemes that the client may use.
+func (c *Credentials) challenged(err error, bindingRequired bool) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !c.isDPoP() && !bindingRequired {
+		return err
+	}
+	named := *e // e may be the caller's own, from Check
+	named.Schemes = []string{"DPoP"}
+	if !c.isDPoP() {
+		named.Schemes = []string{"DPoP", "Bearer"} // Bearer with a certificate
+	}
+	return &named
+}
+
+// checkBinding refuses a bound token whose key was not shown. A bound token
+// never passes as bearer, an unbound one never as DPoP (RFC 9449 section 7.1).
+func (v *Validator) checkBinding(ctx context.Context, t *Token, c *Credentials) error {
+	switch t.bound.method {
+	case unconfirmed:
+		if c.isDPoP() || v.cfg.RequireBinding {
+			return NewError(ErrBinding, "the token is not bound")
+		}
+		return nil
+	case confirmX509:
+		if c.isDPoP() || c.Certificate == nil || !t.bound.is(sha256.Sum256(c.Certificate.Raw)) {
+			return NewError(ErrBinding, "not the client certificate of the token")
+		}
+		return nil
+	case confirmJWK:
+		if !c.isDPoP() {
+			e := NewError(ErrBinding, "a DPoP-bound token shown as bearer")
+			e.Schemes = []string{"DPoP"}
+			return e
+		}
+		return v.checkProof(ctx, t, c)
+	default:
+		return NewError(ErrBinding, "cnf: unknown, or more than one")
+	}
+}

@@ -1,0 +1,77 @@
+package validator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// A ReplayCache remembers DPoP proofs, so that each passes once (RFC 9449
+// section 11.1). Replicas of an API that share one catch replays across them. It
+// is safe for concurrent use.
+type ReplayCache interface {
+	// Add remembers hash until expiry, and reports whether it was not remembered
+	// already: one atomic step. It never forgets a hash before its expiry; if it
+	// has no room, or cannot find out, it returns an error.
+	Add(ctx context.Context, hash [32]byte, expiry time.Time) (fresh bool, err error)
+}
+
+const (
+	replayShards      = 16
+	replayGenerations = 5
+	replaysAShard     = 1 << 16 // some 40 bytes each; only proofs that verified get here
+)
+
+// memoryReplay is the ReplayCache of one process. It goes by how long a hash may
+// live and not by its expiry, so that no clock matters but its own: each shard has
+// generations of a quarter of that, and drops one whole when all of it is older.
+type memoryReplay struct {
+	generation time.Duration
+	shards     [replayShards]replayShard
+}
+
+type replayShard struct {
+	mu    sync.Mutex
+	seen  [replayGenerations]map[[32]byte]struct{} // the newest first
+	since time.Time                                // of the newest
+}
+
+// newMemoryReplay returns a cache that remembers each hash for life, at least.
+func newMemoryReplay(life time.Duration) *memoryReplay {
+	return &memoryReplay{generation: life/(replayGenerations-1) + 1}
+}
+
+func (m *memoryReplay) Add(_ context.Context, hash [32]byte, _ time.Time) (bool, error) {
+	s := &m.shards[hash[0]%replayShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.age(time.Now(), m.generation)
+	size := 0
+	for _, generation := range s.seen {
+		if _, seen := generation[hash]; seen {
+			return false, nil
+		}
+		size += len(generation)
+	}
+	if size >= replaysAShard {
+		return false, errors.New("no room for another proof")
+	}
+	s.seen[0][hash] = struct{}{}
+	return true, nil
+}
+
+// age begins a new generation if the newest is old enough, and drops the oldest:
+// as many as have passed since.
+func (s *replayShard) age(now time.Time, generation time.Duration) {
+	passed := replayGenerations
+	if s.seen[0] != nil {
+		passed = min(int(now.Sub(s.since)/generation), replayGenerations)
+	}
+	if passed <= 0 {
+		return
+	}
+	copy(s.seen[passed:], s.seen[:])
+	clear(s.seen[:passed])
+	s.seen[0], s.since = make(map[[32]byte]struct{}), now
+}
