@@ -5,5 +5,6 @@
 // one that may to the handler, with the [validator.Token] in its context.
 //
 // A refusal says to the client what RFC 6750 section 3 allows, in constant
-// words; why it was refused goes to the log.
+// words; why it was refused goes to the log. With a [ResourceMetadata] (RFC 9728)
+// it says as well where to get a token.
 package middleware

@@ -1,0 +1,51 @@
+package middleware
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/countermark/countermark/internal/wire"
+)
+
+// ForwardedURL returns a function for [Options.URL] that believes the headers
+// X-Forwarded-Proto and X-Forwarded-Host of requests whose peer has an address in
+// proxies, and of no others. Of a list it takes the last element: what the proxy
+// that is trusted wrote itself. A host that is missing, and a scheme that is not
+// http or https, are those of the request as it arrived. See to it that the proxy
+// sets both headers on every request: one that it leaves alone is the client's.
+func ForwardedURL(proxies ...netip.Prefix) func(*http.Request) string {
+	proxies = slices.Clone(proxies)
+	return func(req *http.Request) string {
+		peer, err := netip.ParseAddrPort(req.RemoteAddr)
+		if err != nil || !contain(proxies, peer.Addr().Unmap().WithZone("")) {
+			return requestURL(req)
+		}
+		proto, host := strings.ToLower(last(req.Header["X-Forwarded-Proto"])), last(req.Header["X-Forwarded-Host"])
+		if proto != "http" && proto != "https" {
+			proto = scheme(req)
+		}
+		if host == "" {
+			host = req.Host
+		}
+		return wire.URL(proto, host, requestPath(req))
+	}
+}
+
+func contain(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func last(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	list := values[len(values)-1]
+	return strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
+}
