@@ -67,7 +67,7 @@ func (c *Credentials) challenged(err error, bindingRequired bool) error {
 	named := *e // e may be the caller's own, from Check
 	named.Schemes = []string{"DPoP"}
 	if !c.isDPoP() {
-		named.Schemes = []string{"DPoP", "Bearer"} // Bearer with a certificate
+		named.Schemes = []string{"Bearer", "DPoP"} // Bearer with a certificate; first, as some clients read one alone
 	}
 	return &named
 }

@@ -46,7 +46,7 @@ func ExampleNewIssuers_tenants() {
 	var tenants sync.Map // of *validator.Validator by issuer; in a program, a database stands behind it
 
 	issuers, err := validator.NewIssuers(validator.IssuersConfig{
-		Resolve: func(_ context.Context, issuer string) (*validator.Validator, error) {
+		Resolve: func(_ context.Context, issuer string, _ *validator.Validator) (*validator.Validator, error) {
 			found, _ := tenants.Load(issuer)
 			v, _ := found.(*validator.Validator)
 			return v, nil // nil: no tenant of ours

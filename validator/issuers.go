@@ -18,20 +18,21 @@ type IssuersConfig struct {
 	// Resolve finds the Validator of an issuer that is not among Validators: a
 	// tenant. The issuer is what a token says of itself, any string at all, so
 	// Resolve looks it up among those it trusts and never derives trust from its
-	// form. It returns nil and no error for an issuer that is not one of them; an
-	// error means that it could not find out.
+	// form. For one that is not among them it returns ErrIssuer, or no Validator
+	// and no error; any other error means that it could not find out.
 	//
 	// It is called once at a time for an issuer, with a context that no caller
 	// ends, and its Validator is kept for as long as it is in use, at most 1,000
 	// of them. After 5 minutes the issuer is looked up again, while the old
-	// Validator goes on: return that same one if nothing changed. If that fails,
-	// the old one goes on for an hour more. Issuers owns what Resolve returned:
-	// when it goes, its Keys and its Introspector are closed if they have a method
-	// Close() error, and returning it again is an error.
+	// Validator goes on, and is handed to Resolve as current (otherwise nil):
+	// return current if nothing changed, so that its keys and caches stay. If the
+	// lookup fails, the old one goes on for an hour more. Issuers owns what Resolve
+	// returned: when it goes, its Keys and its Introspector are closed if they have
+	// a method Close() error, and returning it again is an error.
 	//
 	// Calls for issuers that are not kept are limited, all together, to 32 at once
 	// and then 16 a second, and an unknown issuer is remembered for 5 seconds.
-	Resolve func(ctx context.Context, issuer string) (*Validator, error)
+	Resolve func(ctx context.Context, issuer string, current *Validator) (*Validator, error)
 
 	// Opaque judges tokens that are no JWT and so name no issuer; nil refuses
 	// them. OpaqueRule, if not nil, comes first: it picks the Validator by the

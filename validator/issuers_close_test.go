@@ -112,7 +112,7 @@ func TestIssuersClose_WaitsForNoJudgement(t *testing.T) {
 func TestIssuersClose_EndsTheLookupsThatListen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, _ string) (*validator.Validator, error) {
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, _ string, _ *validator.Validator) (*validator.Validator, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}})
@@ -187,7 +187,7 @@ func TestIssuersClose_InTheMiddleOfEverything(t *testing.T) {
 		key := newParty(t, "").key
 		var mu sync.Mutex
 		var made []*party
-		s := newIssuers(t, validator.IssuersConfig{Resolve: func(_ context.Context, issuer string) (*validator.Validator, error) {
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(_ context.Context, issuer string, _ *validator.Validator) (*validator.Validator, error) {
 			p := newParty(t, strings.TrimSuffix(strings.TrimPrefix(issuer, "https://"), ".example"))
 			p.key = key
 			mu.Lock()

@@ -130,7 +130,7 @@ type registry struct {
 	takes time.Duration // how long a lookup takes
 }
 
-func (r *registry) resolve(_ context.Context, issuer string) (*validator.Validator, error) {
+func (r *registry) resolve(_ context.Context, issuer string, _ *validator.Validator) (*validator.Validator, error) {
 	r.mu.Lock()
 	r.lookups = append(r.lookups, issuer)
 	r.mu.Unlock()

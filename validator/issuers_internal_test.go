@@ -29,7 +29,7 @@ func TestTenants_OneThatWasClosedIsNotUsed(t *testing.T) {
 	t.Parallel()
 	const issuer = "https://a.example"
 	v := &Validator{cfg: Config{Issuer: issuer}}
-	ts := newTenants(func(context.Context, string) (*Validator, error) { return v, nil })
+	ts := newTenants(func(context.Context, string, *Validator) (*Validator, error) { return v, nil })
 	closed := newTenant(new(Validator), time.Now())
 	_ = closed.release()
 	ts.known.Store(&map[string]*tenant{issuer: closed})
@@ -41,7 +41,7 @@ func TestTenants_OneThatWasClosedIsNotUsed(t *testing.T) {
 func TestTenants_WhoMissedTheLookupLooksAgain(t *testing.T) {
 	t.Parallel()
 	const issuer = "https://a.example"
-	ts := newTenants(func(context.Context, string) (*Validator, error) {
+	ts := newTenants(func(context.Context, string, *Validator) (*Validator, error) {
 		t.Error("a lookup that nobody needs")
 		return nil, nil
 	})

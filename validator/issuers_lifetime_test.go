@@ -320,12 +320,12 @@ func TestTenants_ALookupCannotBringBackWhatWentMeanwhile(t *testing.T) {
 		var r registry
 		slow := newParty(t, "slow")
 		v := slow.validator(t, nil)
-		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, issuer string) (*validator.Validator, error) {
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, issuer string, _ *validator.Validator) (*validator.Validator, error) {
 			if issuer == slow.name {
 				time.Sleep(9 * time.Second)
 				return v, nil
 			}
-			return r.resolve(ctx, issuer)
+			return r.resolve(ctx, issuer, nil)
 		}})
 		slow.wantToken(t, s, slow.token(t, nil))
 		all := fill(t, s, &r, 999)

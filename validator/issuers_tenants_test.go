@@ -32,6 +32,16 @@ func TestTenants_AnUnknownIssuerIsRefusedAndRememberedFor5s(t *testing.T) {
 	})
 }
 
+func TestTenants_ErrIssuerSaysUnknownToo(t *testing.T) {
+	t.Parallel()
+	p := newParty(t, "nobody")
+	r := registry{err: fmt.Errorf("no such customer: %w", validator.ErrIssuer)}
+	s := newIssuers(t, validator.IssuersConfig{Resolve: r.resolve})
+	wantValidateRefused(t, s, p.token(t, nil), validator.ErrIssuer)
+	wantValidateRefused(t, s, p.token(t, nil), validator.ErrIssuer)
+	r.wantLookups(t, p.name) // once: it is remembered
+}
+
 // busy is an error of Resolve that says when to come back.
 type busy struct{}
 
@@ -48,7 +58,7 @@ func TestTenants_AFailedLookupIsUnavailable(t *testing.T) {
 	}{
 		"any":             {errors.New("disk full"), 0},
 		"with RetryAfter": {fmt.Errorf("tenants: %w", busy{}), 7 * time.Second},
-		"a refusal":       {validator.NewError(validator.ErrIssuer, "suspended"), 0},
+		"a refusal":       {validator.NewError(validator.ErrAudience, "suspended"), 0},
 		"a context's":     {context.Canceled, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +93,7 @@ func TestTenants_ALookupThatMisbehavesIsUnavailable(t *testing.T) {
 			t.Parallel()
 			p, other := newParty(t, "a"), newParty(t, "other")
 			var behaves atomic.Bool
-			s := newIssuers(t, validator.IssuersConfig{Resolve: func(context.Context, string) (*validator.Validator, error) {
+			s := newIssuers(t, validator.IssuersConfig{Resolve: func(context.Context, string, *validator.Validator) (*validator.Validator, error) {
 				if behaves.Load() {
 					return p.validator(t, nil), nil
 				}
@@ -147,7 +157,7 @@ func TestTenants_EachCallerWaitsAsLongAsItsOwnContext(t *testing.T) {
 		v := p.validator(t, nil)
 		type traceKey struct{}
 		lookups := 0
-		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, _ string) (*validator.Validator, error) {
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, _ string, _ *validator.Validator) (*validator.Validator, error) {
 			lookups++
 			time.Sleep(5 * time.Second)
 			if ctx.Err() != nil {
@@ -188,7 +198,7 @@ func TestTenants_EachCallerWaitsAsLongAsItsOwnContext(t *testing.T) {
 func TestTenants_ALookupHas10s(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, _ string) (*validator.Validator, error) {
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(ctx context.Context, _ string, _ *validator.Validator) (*validator.Validator, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}})
@@ -272,7 +282,7 @@ func TestTenants_AFloodOfStrangersHarmsNoTenant(t *testing.T) {
 // looked up would be 6 MiB, and their hashes alone 400 KiB.
 func TestTenants_AFloodOfStrangersLeavesNoAllocations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newIssuers(t, validator.IssuersConfig{Resolve: func(context.Context, string) (*validator.Validator, error) { return nil, nil }})
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(context.Context, string, *validator.Validator) (*validator.Validator, error) { return nil, nil }})
 		long := strings.Repeat("x", 1<<10)
 		heap := func() int64 {
 			runtime.GC()

@@ -34,7 +34,7 @@ type memoryReplay struct {
 type replayShard struct {
 	mu    sync.Mutex
 	seen  [replayGenerations]map[[32]byte]struct{} // the newest first
-	since time.Time                                // of the newest
+	since time.Time                                // when the newest began
 }
 
 // newMemoryReplay returns a cache that remembers each hash for life, at least.
@@ -61,17 +61,20 @@ func (m *memoryReplay) Add(_ context.Context, hash [32]byte, _ time.Time) (bool,
 	return true, nil
 }
 
-// age begins a new generation if the newest is old enough, and drops the oldest:
-// as many as have passed since.
+// age begins a new generation if the newest is old enough, and drops those that
+// are older than a hash may live.
 func (s *replayShard) age(now time.Time, generation time.Duration) {
-	passed := replayGenerations
-	if s.seen[0] != nil {
-		passed = min(int(now.Sub(s.since)/generation), replayGenerations)
-	}
-	if passed <= 0 {
+	passed := int(now.Sub(s.since) / generation)
+	switch {
+	case s.seen[0] == nil || passed >= replayGenerations:
+		clear(s.seen[:])
+		s.since = now
+	case passed > 0:
+		copy(s.seen[passed:], s.seen[:])
+		clear(s.seen[:passed])
+		s.since = s.since.Add(time.Duration(passed) * generation)
+	default:
 		return
 	}
-	copy(s.seen[passed:], s.seen[:])
-	clear(s.seen[:passed])
-	s.seen[0], s.since = make(map[[32]byte]struct{}), now
+	s.seen[0] = make(map[[32]byte]struct{})
 }

@@ -1,13 +1,11 @@
 package validator
 
 import (
-	"encoding/json"
+	"crypto"
 	"strings"
 	"testing"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
-
-	"crypto"
 
 	"github.com/countermark/countermark/internal/jose"
 )
@@ -35,7 +33,7 @@ func TestRFC7638_TheExamples(t *testing.T) {
 	}
 }
 
-// What parseJWK takes for a key is one to jwx too, and has the same thumbprint.
+// What parseJWK takes for a key is one, and has the thumbprint that it has to jwx.
 func FuzzParseJWK_AgreesWithJWX(f *testing.F) {
 	for _, seed := range []string{
 		`{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}`,
@@ -59,11 +57,7 @@ func FuzzParseJWK_AgreesWithJWX(f *testing.F) {
 			}
 			theirs, err := jwk.ParseKey(data)
 			if err != nil {
-				var members map[string]any // jwx looks at members that do not count here, and bounds others
-				if json.Unmarshal(data, &members) != nil {
-					t.Fatalf("accepted what encoding/json refuses: %v", err)
-				}
-				continue
+				continue // it reads members, too, that do not count here
 			}
 			want, err := theirs.Thumbprint(crypto.SHA256)
 			if err != nil || string(want) != string(thumbprint[:]) {

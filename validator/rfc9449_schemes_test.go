@@ -120,11 +120,11 @@ func TestRequireBinding(t *testing.T) {
 	c := newClient()
 
 	tok, err := v.Validate(t.Context(), minted(nil, nil))
-	wantSchemes(t, wantRefused(t, tok, err, validator.ErrBinding), "DPoP", "Bearer")
+	wantSchemes(t, wantRefused(t, tok, err, validator.ErrBinding), "Bearer", "DPoP")
 	tok, err = v.Authorize(t.Context(), validator.Credentials{}, validator.Requirement{})
-	wantSchemes(t, wantRefused(t, tok, err, validator.ErrNoToken), "DPoP", "Bearer")
+	wantSchemes(t, wantRefused(t, tok, err, validator.ErrNoToken), "Bearer", "DPoP")
 	tok, err = v.Authorize(t.Context(), validator.Credentials{Token: minted(nil, nil), Certificate: certificate("client")}, validator.Requirement{})
-	wantSchemes(t, wantRefused(t, tok, err, validator.ErrBinding), "DPoP", "Bearer")
+	wantSchemes(t, wantRefused(t, tok, err, validator.ErrBinding), "Bearer", "DPoP")
 
 	if _, err := judgeProof(t, v, c, c.proof(nil, nil)); err != nil {
 		t.Errorf("a DPoP-bound token: %v", err)
@@ -200,7 +200,7 @@ func TestIssuers_DPoP(t *testing.T) {
 	tenant := newValidator(t, nil)
 	for name, cfg := range map[string]validator.IssuersConfig{
 		"fixed": {Validators: []*validator.Validator{newValidator(t, nil)}},
-		"resolved": {Resolve: func(context.Context, string) (*validator.Validator, error) {
+		"resolved": {Resolve: func(context.Context, string, *validator.Validator) (*validator.Validator, error) {
 			return tenant, nil
 		}},
 	} {

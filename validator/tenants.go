@@ -28,7 +28,7 @@ const (
 // tenants holds the issuers that a Resolve brought. Finding one takes no lock:
 // the map is replaced, never changed.
 type tenants struct {
-	resolve func(context.Context, string) (*Validator, error)
+	resolve func(context.Context, string, *Validator) (*Validator, error)
 	known   atomic.Pointer[map[string]*tenant]
 
 	mu      sync.Mutex // guards what follows, and the replacing of known
@@ -45,7 +45,7 @@ type lookup struct {
 	err    error // once done
 }
 
-func newTenants(resolve func(context.Context, string) (*Validator, error)) *tenants {
+func newTenants(resolve func(context.Context, string, *Validator) (*Validator, error)) *tenants {
 	ts := &tenants{
 		resolve: resolve,
 		lookups: make(map[string]*lookup),
@@ -109,6 +109,10 @@ func (ts *tenants) lookUp(ctx context.Context, issuer string, seen *tenant) (*lo
 	}
 	ctx, l.cancel = context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 	ts.lookups[issuer] = l
+	var current *Validator
+	if seen != nil {
+		current = seen.validator
+	}
 	go func() {
 		var v *Validator
 		err := errors.New("panicked") // unless it returns
@@ -117,7 +121,9 @@ func (ts *tenants) lookUp(ctx context.Context, issuer string, seen *tenant) (*lo
 			l.cancel()
 			ts.learn(issuer, v, err, l)
 		}()
-		v, err = ts.resolve(ctx, issuer)
+		if v, err = ts.resolve(ctx, issuer, current); errors.Is(err, ErrIssuer) {
+			v, err = nil, nil
+		}
 	}()
 	return l, nil
 }

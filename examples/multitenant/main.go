@@ -93,9 +93,12 @@ func newIssuers(own string, customers *registry) (issuers *validator.Issuers, cl
 	// snippet:issuers
 	issuers, err = validator.NewIssuers(validator.IssuersConfig{
 		Validators: []*validator.Validator{ours},
-		Resolve: func(_ context.Context, issuer string) (*validator.Validator, error) {
+		Resolve: func(_ context.Context, issuer string, current *validator.Validator) (*validator.Validator, error) {
 			if !customers.has(issuer) {
-				return nil, nil // not one of ours: refused, and nothing was fetched
+				return nil, validator.ErrIssuer // not one of ours: refused, and nothing was fetched
+			}
+			if current != nil {
+				return current, nil // nothing changed: its keys stay
 			}
 			keys, err := jwks.New(jwks.Config{Issuer: issuer})
 			if err != nil {

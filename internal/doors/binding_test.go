@@ -22,7 +22,7 @@ func bindingRows(m *mint) []row {
 	required := func(c *validator.Config) { c.RequireBinding = true }
 	algs := `, algs="` + strings.Join(jose.Algorithms(), " ") + `"`
 	either := func(why error, status int, params string) outcome {
-		return refused(why, status, `DPoP realm="api"`+params+algs, `Bearer realm="api"`+params)
+		return refused(why, status, `Bearer realm="api"`+params, `DPoP realm="api"`+params+algs)
 	}
 	const notShown = `, error="invalid_token", error_description="bound to a key that was not shown"`
 	wrong := invalid(validator.ErrBinding)
