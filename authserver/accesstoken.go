@@ -50,7 +50,7 @@ func (s *Server) issue(ctx context.Context, r *request, subject, scope string, a
 			Subject:   subject,
 			Audience:  audience,
 			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Truncate(time.Second).Add(s.lifetime)),
+			ExpiresAt: jwt.NewNumericDate(now.Add(s.lifetime)),
 			ID:        rand.Text(),
 		},
 		ClientID: r.client.ClientID,
@@ -155,7 +155,7 @@ func (s *Server) verified(_ context.Context, token string) (*claims, error) {
 	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != accessTokenType {
 		return nil, ErrNotFound
 	}
-	key := s.keys.verifier(h.Kid, s.now())
+	key := s.keys.verifier(h.Kid)
 	if key == nil || key.Algorithm != h.Alg {
 		return nil, ErrNotFound
 	}

@@ -23,8 +23,8 @@ type Client struct {
 	ClientID string `json:"client_id"`
 	// ClientName is the client's name for people.
 	ClientName string `json:"client_name,omitempty"`
-	// SecretHash is [HashOf] the client's secret, which has at least 128 bits of
-	// chance and which only the client keeps. Required: every client
+	// SecretHash is [HashOf] the client's secret, which holds at least 128
+	// random bits and which only the client keeps. Required: every client
 	// authenticates.
 	SecretHash Hash `json:"-"`
 	// TokenEndpointAuthMethod is how the client authenticates, at every endpoint
@@ -88,7 +88,7 @@ func newClient(c *Client) (*client, error) {
 		return nil, errors.New("scope: must be scope tokens with single spaces between (RFC 6749 section 3.3)")
 	}
 	switch {
-	case c.ClientID == "" || len(c.ClientID) > maxClientID || !printable(c.ClientID):
+	case !isClientID(c.ClientID):
 		return nil, fmt.Errorf("client_id: must be 1 to %d printable ASCII characters", maxClientID)
 	case c.SecretHash == Hash{}:
 		return nil, errors.New("client_secret: required")
@@ -119,6 +119,9 @@ func newClient(c *Client) (*client, error) {
 
 // may reports whether the client is registered for a grant type.
 func (c *client) may(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+
+// isClientID reports whether there can be a client with that ID.
+func isClientID(id string) bool { return id != "" && len(id) <= maxClientID && printable(id) }
 
 func (c *Client) clone() *Client {
 	n := *c

@@ -93,7 +93,7 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 			want = c.SecretHash
 		}
 		got := HashOf(offer.secret)
-		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 && c != nil && found == nil {
+		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
 			found = c
 		}
 	}
@@ -108,6 +108,9 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 func (s *Server) client(ctx context.Context, id string) (*client, error) {
 	if c, ok := s.clients[id]; ok {
 		return c, nil
+	}
+	if !isClientID(id) { // a database might choke on it
+		return nil, ErrNotFound
 	}
 	stored, err := s.store.Client(ctx, id)
 	if errors.Is(err, ErrNotFound) {

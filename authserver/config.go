@@ -23,8 +23,8 @@ type Config struct {
 	// (RFC 8414 section 2): https, or http on a loopback host; it may have a
 	// path. It stands in every token as it is written here. Required.
 	Issuer string
-	// Clients are registered besides those of the Store, which they take
-	// precedence over and are never written to.
+	// Clients are the clients that are known besides those of the Store. They
+	// take precedence over them, and are not written to it.
 	Clients []Client
 	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
 	// its own.
@@ -121,7 +121,7 @@ func parseIssuer(raw string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.String() != raw || !isClean(u.Path) || !isClean(u.EscapedPath()) {
+	if u.String() != raw || !isClean(u.Path) {
 		return nil, errors.New("must be in normal form: scheme in lower case, escapes where needed, no dots or empty parts in its path")
 	}
 	return u, nil

@@ -117,23 +117,17 @@ func (r *keyring) rotate(next signingKey, how Rotation, now time.Time, lifetime 
 
 // published returns a copy of the keys that are published at now.
 func (r *keyring) published(now time.Time) []ringKey {
-	return slices.DeleteFunc(slices.Clone(*r.keys.Load()), func(k ringKey) bool { return k.gone(now) })
+	return slices.DeleteFunc(slices.Clone(*r.keys.Load()), func(k ringKey) bool {
+		return !k.until.IsZero() && !now.Before(k.until)
+	})
 }
 
 // signer returns the key that signs at now.
-func (r *keyring) signer(now time.Time) *ringKey {
-	return signerAt(*r.keys.Load(), now)
-}
+func (r *keyring) signer(now time.Time) *ringKey { return signerAt(*r.keys.Load(), now) }
 
-// verifier returns the key published under kid at now, or nil.
-func (r *keyring) verifier(kid string, now time.Time) *ringKey {
-	if k := find(*r.keys.Load(), kid); k != nil && !k.gone(now) {
-		return k
-	}
-	return nil
-}
-
-func (k *ringKey) gone(now time.Time) bool { return !k.until.IsZero() && !now.Before(k.until) }
+// verifier returns the key with an ID, or nil. It may be one that is published
+// no longer because its last token has expired.
+func (r *keyring) verifier(kid string) *ringKey { return find(*r.keys.Load(), kid) }
 
 // signerAt returns the last key that has begun to sign by t. Should the clock
 // have been set back, that is the first one that ever will.

@@ -59,7 +59,7 @@ func GenerateKey(algorithm string) (SigningKey, error) {
 // String names the key and its algorithm.
 func (k SigningKey) String() string { return "authserver.SigningKey(" + k.Algorithm + " " + k.ID + ")" }
 
-// GoString is String: no verb of fmt shows the private key.
+// GoString is String, for the verb %#v.
 func (k SigningKey) GoString() string { return k.String() }
 
 // LogValue is String, for log/slog.

@@ -52,6 +52,7 @@ func TestRFC6749_Section2_3_1_BasicCredentialsOfRealClients(t *testing.T) {
 			if a := i.do(req); a.status != 200 {
 				t.Errorf("%s, %q: %d %s", name, l.id, a.status, a.body)
 			}
+			req = i.request("/token", "grant_type=client_credentials")
 			req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(encode(l.id)+":"+encode(l.secret+"x"))))
 			if a := i.do(req); a.status != 401 {
 				t.Errorf("%s, %q with a wrong secret: %d %s", name, l.id, a.status, a.body)

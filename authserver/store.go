@@ -82,8 +82,8 @@ const (
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.
 type Hash [sha256.Size]byte
 
-// HashOf returns the Hash of a secret. A secret that this is enough for has at
-// least 128 bits of chance; a password that a person chose has not.
+// HashOf returns the Hash of a secret that holds at least 128 random bits. For a
+// password that a person chose it is not enough.
 func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
 // A Record is what a store keeps under a key.

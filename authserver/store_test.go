@@ -171,3 +171,19 @@ func TestServer_ClientsOfTheStore(t *testing.T) {
 		t.Errorf("the log does not say why: %s", log)
 	}
 }
+
+// What cannot be a client_id never gets to the store: a database may have no
+// room for such a text, and its error would be a 503.
+func TestServer_AsksTheStoreForNoImpossibleClient(t *testing.T) {
+	t.Parallel()
+	s := &faultyStore{Store: authserver.NewMemoryStore(nil)}
+	s.fail.Store(true)
+	i := start(t, "", withStore(s))
+	for id, status := range map[string]int{
+		"a\x00": 401, "\xff": 401, "\u00e9": 401, "a\n": 401, strings.Repeat("a", 256): 401, strings.Repeat("a", 255): 503, "a b~": 503,
+	} {
+		if a := i.post("/token", login{}, form("grant_type", "client_credentials", "client_id", id, "client_secret", "x")); a.status != status {
+			t.Errorf("%.10q: %d %s", id, a.status, a.body)
+		}
+	}
+}

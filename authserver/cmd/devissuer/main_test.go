@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -365,7 +366,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: is not a file of PEM blocks"},
 		{[]string{"-keys", filepath.Join(t.TempDir(), "no", "such", "folder")}, 1, "no such file"},
 	} {
-		out, err := exec.CommandContext(t.Context(), binary, c.args...).CombinedOutput()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // should it serve instead
+		out, err := exec.CommandContext(ctx, binary, c.args...).CombinedOutput()
+		cancel()
 		code := 0
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			code = exit.ExitCode()
