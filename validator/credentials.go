@@ -27,19 +27,6 @@ type Credentials struct {
 	Certificate *x509.Certificate `json:"-"`
 }
 
-// missing returns the refusal of credentials without an access token; those of
-// a scheme that is not for one count so too (RFC 6750 section 3.1).
-func (c *Credentials) missing(r *Requirement) error {
-	if c.Token != "" && (c.Scheme == "" || strings.EqualFold(c.Scheme, "Bearer") || c.isDPoP()) {
-		return nil
-	}
-	e := NewError(ErrNoToken, "")
-	e.Scopes = r.wanted()
-	return e
-}
-
-func (c *Credentials) isDPoP() bool { return strings.EqualFold(c.Scheme, "DPoP") }
-
 // String says that there is a token, never which.
 func (c Credentials) String() string {
 	if c.Token == "" {
@@ -53,6 +40,19 @@ func (c Credentials) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.St
 
 // LogValue is String, for log/slog.
 func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// missing returns the refusal of credentials without an access token; those of
+// a scheme that is not for one count so too (RFC 6750 section 3.1).
+func (c *Credentials) missing(r *Requirement) error {
+	if c.Token != "" && (c.Scheme == "" || strings.EqualFold(c.Scheme, "Bearer") || c.isDPoP()) {
+		return nil
+	}
+	e := NewError(ErrNoToken, "")
+	e.Scopes = r.wanted()
+	return e
+}
+
+func (c *Credentials) isDPoP() bool { return strings.EqualFold(c.Scheme, "DPoP") }
 
 // A Requirement is what an operation asks of a token beyond its being good. The
 // zero value asks nothing more.

@@ -98,6 +98,16 @@ func (s *Issuers) Authorize(ctx context.Context, c Credentials, r Requirement) (
 	return t, nil
 }
 
+// Close closes the keys and introspectors of the issuers that Resolve brought,
+// each after its last judgement in progress, and refuses their tokens from then
+// on. Those of Validators and Opaque are the caller's to close.
+func (s *Issuers) Close() error {
+	if s == nil || s.tenants == nil {
+		return nil
+	}
+	return s.tenants.close()
+}
+
 func (s *Issuers) authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
 	if s == nil || s.opaque == nil {
 		return nil, NewError(ErrUnavailable, "not made by NewIssuers")
@@ -131,16 +141,6 @@ func (s *Issuers) authorize(ctx context.Context, c Credentials, r Requirement) (
 	}
 	defer func() { _ = tenant.release() }() // nobody here could mend a failed Close
 	return tenant.validator.Authorize(ctx, c, r)
-}
-
-// Close closes the keys and introspectors of the issuers that Resolve brought,
-// each after its last judgement in progress, and refuses their tokens from then
-// on. Those of Validators and Opaque are the caller's to close.
-func (s *Issuers) Close() error {
-	if s == nil || s.tenants == nil {
-		return nil
-	}
-	return s.tenants.close()
 }
 
 // unverifiedIssuer returns the iss of a payload, which must be unambiguous.

@@ -217,22 +217,30 @@ func target(raw string) string {
 
 // normalized returns the normal form of a URL, or "" if raw is none.
 func normalized(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" {
+	u, err := url.Parse(raw) // which has the scheme in lower case
+	if err != nil || u.User != nil || u.Opaque != "" {
 		return ""
 	}
-	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	switch scheme {
-	case "https":
-		host = strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":")
-	case "http":
-		host = strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":")
+	port := u.Port()
+	host := strings.TrimSuffix(strings.Map(lowerASCII, u.Host), ":"+port)
+	if u.Scheme == "" || host == "" || host[0] != '[' && strings.IndexByte(host, ':') >= 0 {
+		return ""
+	}
+	if port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {
+		host += ":" + port
 	}
 	path := u.EscapedPath()
 	if path == "" {
 		path = "/"
 	}
-	return scheme + "://" + host + normalizedEscapes(path)
+	return u.Scheme + "://" + host + normalizedEscapes(path)
+}
+
+func lowerASCII(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }
 
 // normalizedEscapes writes escapes in upper case, and unreserved characters

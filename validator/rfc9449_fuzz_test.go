@@ -1,48 +1,47 @@
-package validator
+package validator_test
 
 import (
-	"net/url"
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/countermark/countermark/validator"
 )
 
-// Two URLs that are one target have one host and one path: whatever is done to
-// make them equal, it never makes another resource of one.
-func FuzzSameTarget(f *testing.F) {
-	for _, pair := range [][2]string{
-		{"https://api.example.com/a%2Fb", "HTTPS://API.example.com:443/a%2fb?x#y"}, {"http://a:80", "http://a/"}, {"https://a/%41", "https://a/A"},
-		{"https://a/%252F", "https://a/%2F"}, {"https://u@a/", "https://a/"}, {"https://[::1]:443/", "https://[::1]/"}, {"https://a/é", "https://a/%C3%A9"},
-		{"https:///a", "https:///a"}, {"", ""}, {"?", "#"}, {"https://a/*", "https://a*"},
-	} {
-		f.Add(pair[0], pair[1])
-	}
-	f.Fuzz(func(t *testing.T, a, b string) {
-		same := sameTarget(a, b)
-		if same != sameTarget(b, a) {
-			t.Fatal("not symmetric")
-		}
-		if n := normalized(target(a)); n != "" && (normalized(n) != n || !sameTarget(a, n)) {
-			t.Fatalf("normal form %q has normal form %q", n, normalized(n))
-		}
-		if !same || target(a) == target(b) {
+// Whatever a proof's header and payload are, signed well: the proof is refused as
+// one, or it says to any reader of JSON what this request is.
+func FuzzProof(f *testing.F) {
+	c := newClient()
+	f.Add(c.header(nil), c.payload(nil))
+	f.Add(c.header(edits{"typ": "DPOP+JWT", "kid": "1"}), c.payload(edits{"htu": "HTTPS://API.example.com:443/orders/%37?a#b", "exp": noon.Unix()}))
+	f.Add(c.header(edits{"alg": "none"}), c.payload(edits{"iat": 1e300}))
+	f.Add(c.header(edits{"jwk": edits{"kty": "oct", "k": ""}}), c.payload(edits{"jti": []any{nil}}))
+	f.Add(`{"typ":"dpop+jwt","jwk":{"kty":"RSA","n":"","e":""},"alg":"RS256"}`, `{"ath":"","iat":-0.0}`)
+	f.Fuzz(func(t *testing.T, header, payload string) {
+		proof := sign(c.key, header, payload)
+		_, err := newValidator(t, nil).Authorize(t.Context(), c.shows(proof), validator.Requirement{})
+		if err != nil {
+			if !errors.Is(err, validator.ErrProof) && !errors.Is(err, validator.ErrBinding) {
+				t.Errorf("refused with %v", err)
+			}
 			return
 		}
-		ua, errA := url.Parse(target(a))
-		ub, errB := url.Parse(target(b))
-		if errA != nil || errB != nil {
-			t.Fatalf("no URL: %v, %v", errA, errB)
+		var says struct {
+			Typ, Alg, JTI, HTM, HTU, ATH string
+			IAT                          float64
+			JWK                          map[string]any
 		}
-		if !strings.EqualFold(ua.Hostname(), ub.Hostname()) || !strings.EqualFold(ua.Scheme, ub.Scheme) {
-			t.Errorf("hosts %q and %q", ua.Host, ub.Host)
+		if err := errors.Join(json.Unmarshal([]byte(header), &says), json.Unmarshal([]byte(payload), &says)); err != nil {
+			t.Fatalf("passed, and is no JSON: %v", err)
 		}
-		if pathA, pathB := "/"+strings.TrimPrefix(ua.Path, "/"), "/"+strings.TrimPrefix(ub.Path, "/"); pathA != pathB {
-			t.Errorf("paths %q and %q", ua.Path, ub.Path)
+		if !strings.EqualFold(strings.TrimPrefix(strings.ToLower(says.Typ), "application/"), "dpop+jwt") || says.Alg != "ES256" ||
+			says.JTI == "" || says.HTM != "GET" || says.ATH != hashOf(c.token) || thumbprint(says.JWK) != thumbprint(c.jwk) ||
+			!strings.Contains(strings.ToLower(says.HTU), "://api.example.com") {
+			t.Errorf("passed: %s %s", header, payload)
 		}
-		if slashes(ua) != slashes(ub) {
-			t.Errorf("segments of %q and %q", ua.EscapedPath(), ub.EscapedPath())
+		if age := float64(noon.Unix()) - says.IAT; age >= 90 || age < -30 {
+			t.Errorf("passed, %v seconds old", age)
 		}
 	})
 }
-
-// slashes counts those that separate segments.
-func slashes(u *url.URL) int { return max(strings.Count(u.EscapedPath(), "/"), 1) }

@@ -140,7 +140,7 @@ func badKey(name, alg string, private crypto.Signer, jwk edits) proofRefusal {
 // shortRSA is the refusal of a key of 1024 bits, with which our own methods do not
 // sign either.
 func shortRSA() proofRefusal {
-	private := must(rsa.GenerateKey(rand.Reader, 1024)) //nolint:gosec // too short, as it says
+	private := must(rsa.GenerateKey(rand.Reader, 1024))
 	r := badKey("RSA of 1024 bits", "RS256", private, nil)
 	r.proof = func(c *client) string {
 		input := join(jose.Encode([]byte(c.header(nil))), jose.Encode([]byte(c.payload(nil))))

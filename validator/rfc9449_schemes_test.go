@@ -177,12 +177,11 @@ func TestRFC9449_6_2_AFreshAnswerAboutABoundJWT(t *testing.T) {
 			t.Parallel()
 			v := newValidator(t, func(cfg *validator.Config) { cfg.Introspector = answers(goodAnswer(edits{"cnf": row.cnf})) })
 			tok, err := v.Authorize(t.Context(), c.shows(c.proof(nil, nil)), validator.Requirement{Fresh: true})
-			if row.want != nil {
+			switch {
+			case row.want != nil:
 				wantRefused(t, tok, err, row.want)
-			} else if err != nil {
-				t.Error(err)
-			} else if !tok.Bound() {
-				t.Error("the token is no longer bound")
+			case err != nil || !tok.Bound():
+				t.Errorf("%v; the token is bound: %v", err, tok.Bound())
 			}
 		})
 	}

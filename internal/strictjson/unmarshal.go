@@ -30,7 +30,7 @@ func unmarshal(data []byte, v any, known bool) error {
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		if te, ok := err.(*json.UnmarshalTypeError); ok { //nolint:errorlint // json returns it unwrapped
-			return fmt.Errorf("JSON: member %q must be a %s", te.Field, kindName(te.Type))
+			return fmt.Errorf("JSON: member %q must be %s", te.Field, kindName(te.Type))
 		}
 		return &decodeError{err}
 	}
@@ -136,14 +136,14 @@ func join(path, name string) string {
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
-		return "string"
+		return "a string"
 	case reflect.Bool:
-		return "boolean"
+		return "a boolean"
 	case reflect.Slice, reflect.Array:
-		return "array"
+		return "an array"
 	case reflect.Struct, reflect.Map, reflect.Pointer:
-		return "object"
+		return "an object"
 	default:
-		return "number in range"
+		return "a number in range"
 	}
 }

@@ -72,7 +72,7 @@ func TestParse_Errors(t *testing.T) {
 		{`"sub"`, `"id"`, `unknown field "users[0].id"`},
 		{`"scope": "a b"`, `"scope": ["canary"]`, `scope" must be a string`},
 		{`"scope": "a b"`, `"scope": "a", "scope": "canary"`, `second member of one name`},
-		{`["client_credentials"]}`, `"canary"}`, `grant_types" must be a array`},
+		{`["client_credentials"]}`, `"canary"}`, `grant_types" must be an array`},
 		{`"canary-1"`, `["canary-1"]`, `client_secret" must be a string`},
 		{`"canary-4"`, `{"canary-4": 1}`, `password" must be a string`},
 		{`"canary-4"`, `""`, `users[0]: sub, username and password are required`},

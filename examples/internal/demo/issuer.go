@@ -19,7 +19,7 @@ import (
 )
 
 // Secret is every client's. It is for a demonstration on loopback only.
-const Secret = "a-secret-for-this-demonstration" //nolint:gosec // as it says
+const Secret = "a-secret-for-this-demonstration"
 
 // Client returns a client for [StartIssuer] that may get tokens with the given
 // scopes for the given resource.
