@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -248,6 +250,38 @@ func TestE2E_ARotationIsAcceptedWithinFiveSecondsAndAFetchUnderAttack(t *testing
 	<-attack
 	if got := w.keys.Load(); got > 16 {
 		t.Errorf("the key set was fetched %d times in less than a minute, want 16 at most", got)
+	}
+}
+
+func TestE2E_TenThousandValidationsOfOneOpaqueTokenMakeOneRequest(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	endpoint := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		rw.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(rw, `{"active":true,"iss":"https://issuer.example","aud":%q,"exp":%d}`, e2eAPI, time.Now().Add(time.Minute).Unix())
+	}))
+	defer endpoint.Close()
+	asking, err := introspection.New(introspection.Config{URL: endpoint.URL, Auth: introspection.Basic("api", e2eSecret)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := validator.New(validator.Config{Issuer: "https://issuer.example", Audiences: []string{e2eAPI}, Introspector: asking})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var good atomic.Int64
+	for range 10_000 {
+		all.Go(func() {
+			if _, err := v.Validate(t.Context(), "one-opaque-token"); err == nil {
+				good.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if good.Load() != 10_000 || asked.Load() != 1 {
+		t.Errorf("%d of 10,000 were good, with %d requests; want all with 1", good.Load(), asked.Load())
 	}
 }
 

@@ -27,6 +27,16 @@ func BenchmarkValidate(b *testing.B) {
 	}
 }
 
+// BenchmarkValidate_Opaque measures what the policy costs on top of an
+// introspector that has its answer at hand.
+func BenchmarkValidate_Opaque(b *testing.B) {
+	v := newValidator(b, func(c *validator.Config) { c.Keys, c.Introspector = nil, answers(goodAnswer(nil)) })
+	measure(b, func() bool {
+		_, err := v.Validate(b.Context(), opaque)
+		return err == nil
+	})
+}
+
 func measure(b *testing.B, f func() bool) {
 	b.Helper()
 	b.ReportAllocs()

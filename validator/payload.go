@@ -43,13 +43,16 @@ type payload struct {
 // parse reads the claims strictly: data is one JSON object, and what is
 // registered is of its type. Only an answer has active.
 func (v *Validator) parse(data []byte, answer bool) (payload, error) {
-	t := &Token{&content{claims: string(data)}}
+	t := &Token{&content{claims: string(data)}} // a copy, which the texts are parts of
 	p := payload{token: t, scopesFrom: len(v.cfg.ScopeClaims)}
 	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
 		var ok bool
 		switch string(name) {
 		case "iss":
-			t.issuer, ok = val.Text()
+			t.issuer, ok = v.cfg.Issuer, val.Is(v.cfg.Issuer) // spares a copy
+			if !ok {
+				t.issuer, ok = val.TextOf(t.claims)
+			}
 			p.has |= claimIssuer
 		case "sub":
 			ok = p.text(claimSubject, &t.subject, val)
@@ -60,7 +63,7 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 		case "acr":
 			ok = p.text(0, &t.acr, val)
 		case "aud":
-			t.audiences, ok = textOrTexts(val)
+			t.audiences, ok = v.audiences(val)
 			p.has |= claimAudience
 		case "exp":
 			ok = p.date(claimExpiry, &t.expiry, val)
@@ -85,7 +88,7 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 				continue
 			}
 			var list []string
-			if list, ok = scopes(val); i < p.scopesFrom {
+			if list, ok = scopes(val, t.claims); i < p.scopesFrom {
 				t.scopes, p.scopesFrom = list, i
 				p.has |= claimScope
 			}
@@ -109,7 +112,7 @@ func (p *payload) lacks(required claimSet) error {
 }
 
 func (p *payload) text(claim claimSet, to *string, val strictjson.Value) (ok bool) {
-	*to, ok = val.Text()
+	*to, ok = val.TextOf(p.token.claims)
 	if *to != "" {
 		p.has |= claim
 	}
@@ -140,8 +143,13 @@ func numericDate(val strictjson.Value) (time.Time, bool) {
 	return time.Unix(int64(sec), int64(frac*1e9)), true
 }
 
-// textOrTexts reads a string or an array of strings (RFC 7519 section 4.1.3).
-func textOrTexts(val strictjson.Value) ([]string, bool) {
+// audiences reads a string or an array of strings (RFC 7519 section 4.1.3).
+func (v *Validator) audiences(val strictjson.Value) ([]string, bool) {
+	for i, ours := range v.cfg.Audiences {
+		if val.Is(ours) {
+			return v.cfg.Audiences[i : i+1 : i+1], true // spares a copy
+		}
+	}
 	if text, ok := val.Text(); ok {
 		return []string{text}, true
 	}
@@ -149,10 +157,16 @@ func textOrTexts(val strictjson.Value) ([]string, bool) {
 }
 
 // scopes reads a string of words (RFC 6749 section 3.3) or an array.
-func scopes(val strictjson.Value) ([]string, bool) {
-	text, ok := val.Text()
+func scopes(val strictjson.Value, doc string) ([]string, bool) {
+	text, ok := val.TextOf(doc)
 	if !ok {
 		return val.Texts()
 	}
-	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' }), true
+	list := make([]string, 0, strings.Count(text, " ")+1)
+	for word := range strings.SplitSeq(text, " ") {
+		if word != "" {
+			list = append(list, word)
+		}
+	}
+	return list, true
 }

@@ -77,6 +77,11 @@ func TestObject_Reports(t *testing.T) {
 	got := map[string]string{}
 	if err := Object([]byte(doc), func(name []byte, v Value) error {
 		got[string(name)] = string(v)
+		if text, ok := v.Text(); ok {
+			if of, ok := v.TextOf(doc); !ok || of != text {
+				t.Errorf("TextOf of %s is %q, Text is %q", name, of, text)
+			}
+		}
 		if text, ok := v.Text(); ok && text != "x\né😀" {
 			t.Errorf("Text of %s is %q", name, text)
 		}
@@ -126,9 +131,9 @@ func FuzzObject_AgreesWithEncodingJSON(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got := map[string]string{}
+		got, values := map[string]string{}, map[string]Value{}
 		err := Object(data, func(name []byte, v Value) error {
-			got[string(name)] = string(v)
+			got[string(name)], values[string(name)] = string(v), v
 			return nil
 		})
 		if err != nil {
@@ -147,6 +152,11 @@ func FuzzObject_AgreesWithEncodingJSON(f *testing.F) {
 				t.Fatalf("%q is %s, encoding/json reads %s", name, got[name], raw)
 			}
 			var text string
+			if of, ok := values[name].TextOf(string(data)); ok {
+				if text, _ := values[name].Text(); of != text {
+					t.Fatalf("TextOf is %q, Text is %q", of, text)
+				}
+			}
 			if mine, ok := Value(raw).Text(); ok && (json.Unmarshal(raw, &text) != nil || text != mine) {
 				t.Fatalf("text %q, encoding/json reads %q", mine, text)
 			}

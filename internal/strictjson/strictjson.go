@@ -32,8 +32,8 @@ func Object(data []byte, member func(name []byte, v Value) error) error {
 	if !utf8.Valid(data) {
 		return errors.New("JSON: not UTF-8")
 	}
-	var refs [48]nameRef // on the stack: most objects are small
-	s := scanner{data: data, member: member}
+	var refs [48]nameRef                                           // on the stack: most objects are small
+	s := scanner{data: data[:len(data):len(data)], member: member} // TextOf counts on the capacity
 	s.space()
 	if s.pos == len(data) || data[s.pos] != '{' {
 		return errors.New("JSON: not an object")
@@ -107,7 +107,7 @@ func (s *scanner) object(depth int, names []nameRef) error {
 			return err
 		}
 		if depth == 1 && s.member != nil {
-			if err := s.member(name, s.data[start:s.pos:s.pos]); err != nil {
+			if err := s.member(name, s.data[start:s.pos]); err != nil {
 				return err
 			}
 		}

@@ -8,21 +8,35 @@ import (
 
 // text reads a string whose quote is next and reports whether it has escapes.
 func (s *scanner) text() (escaped bool, err error) {
-	for s.pos++; s.pos < len(s.data); s.pos++ {
-		switch c := s.data[s.pos]; {
-		case c == '"':
+	for s.pos++; ; s.pos++ {
+		s.pos += plain(s.data[s.pos:])
+		if s.pos == len(s.data) {
+			return false, s.errorf("unfinished string")
+		}
+		switch s.data[s.pos] {
+		case '"':
 			s.pos++
 			return escaped, nil
-		case c < ' ':
-			return false, s.errorf("a control character in a string")
-		case c == '\\':
+		case '\\':
 			escaped = true
 			if err := s.escape(); err != nil {
 				return false, err
 			}
+		default:
+			return false, s.errorf("a control character in a string")
 		}
 	}
-	return false, s.errorf("unfinished string")
+}
+
+// plain returns how many bytes at the beginning of b stand for themselves in a
+// string.
+func plain(b []byte) int {
+	for i, c := range b {
+		if c == '"' || c == '\\' || c < ' ' {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // escape reads an escape whose backslash is next and stops on its last byte.

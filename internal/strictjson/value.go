@@ -2,7 +2,8 @@ package strictjson
 
 import "bytes"
 
-// A Value is the text of a JSON value that Object found well-formed.
+// A Value is the text of a JSON value that Object found well-formed. Its capacity
+// reaches to the end of the document: append nothing to it.
 type Value []byte
 
 // Text returns the string that v is; ok is false if v is anything else.
@@ -15,6 +16,16 @@ func (v Value) Text() (text string, ok bool) {
 		return string(inner), true
 	}
 	return string(unescape(inner)), true
+}
+
+// TextOf is Text, but of a string without escapes it makes no copy: it returns
+// the part of doc, which is the document that Object found v in.
+func (v Value) TextOf(doc string) (text string, ok bool) {
+	start := len(doc) - cap(v)
+	if len(v) < 2 || v[0] != '"' || start < 0 || bytes.IndexByte(v, '\\') >= 0 {
+		return v.Text()
+	}
+	return doc[start+1 : start+len(v)-1], true
 }
 
 // Is reports whether v is the string text, without allocating for plain ones.
