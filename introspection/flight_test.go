@@ -106,7 +106,7 @@ func TestFlights_OneRequestWithoutAMemory(t *testing.T) {
 // A latecomer is a context that lets the test act between a caller's glance at
 // the memory and its question: Err is asked for there.
 type latecomer struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 
 	meanwhile func()
 }

@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -32,8 +33,8 @@ func Object(data []byte, member func(name []byte, v Value) error) error {
 	if !utf8.Valid(data) {
 		return errors.New("JSON: not UTF-8")
 	}
-	var refs [48]nameRef                                           // on the stack: most objects are small
-	s := scanner{data: data[:len(data):len(data)], member: member} // TextOf counts on the capacity
+	var refs [48]nameRef                                  // on the stack: most objects are small
+	s := scanner{data: slices.Clip(data), member: member} // TextOf counts on the capacity
 	s.space()
 	if s.pos == len(data) || data[s.pos] != '{' {
 		return errors.New("JSON: not an object")
