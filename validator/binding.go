@@ -27,10 +27,6 @@ const (
 )
 
 func parseConfirmation(val strictjson.Value) confirmation {
-	unknown := confirmation{method: confirmUnknown}
-	if !val.IsObject() {
-		return unknown
-	}
 	var found confirmation
 	members := 0
 	err := strictjson.Object(val, func(name []byte, val strictjson.Value) error {
@@ -43,13 +39,14 @@ func parseConfirmation(val strictjson.Value) confirmation {
 		}
 		text, _ := val.Text()
 		thumbprint, err := jose.Decode(nil, text)
-		if copy(found.thumbprint[:], thumbprint) != len(thumbprint) || len(thumbprint) != sha256.Size {
-			found.method = unconfirmed
+		if err != nil || len(thumbprint) != sha256.Size {
+			return errWrongType
 		}
-		return err
+		found.thumbprint = [sha256.Size]byte(thumbprint)
+		return nil
 	})
 	if err != nil || members != 1 || found.method == unconfirmed {
-		return unknown
+		return confirmation{method: confirmUnknown}
 	}
 	return found
 }

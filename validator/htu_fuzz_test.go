@@ -30,7 +30,7 @@ func FuzzSameTarget(f *testing.F) {
 		}
 		ua, errA := url.Parse(target(a))
 		ub, errB := url.Parse(target(b))
-		if errA != nil || errB != nil {
+		if errA != nil || errB != nil || ua.Scheme == "" || ua.Host == "" {
 			t.Fatalf("no URL: %v, %v", errA, errB)
 		}
 		if !strings.EqualFold(ua.Hostname(), ub.Hostname()) || !strings.EqualFold(ua.Scheme, ub.Scheme) {

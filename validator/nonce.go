@@ -1,9 +1,11 @@
 package validator
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"time"
 
 	"github.com/countermark/countermark/internal/jose"
@@ -17,7 +19,12 @@ const (
 
 // nonces makes DPoP nonces (RFC 9449 section 9) that need no memory: each is a
 // keyed hash of the minute it was made in, so every replica with the key knows it.
-type nonces struct{ key []byte }
+type nonces struct{ mac func() hash.Hash } // a function, which prints without its key
+
+func newNonces(key []byte) *nonces {
+	key = bytes.Clone(key)
+	return &nonces{mac: func() hash.Hash { return hmac.New(sha256.New, key) }}
+}
 
 // at returns the nonce of the period that now is in.
 func (n *nonces) at(now time.Time) string { return n.of(now.Unix() / int64(noncePeriod/time.Second)) }
@@ -29,7 +36,7 @@ func (n *nonces) valid(nonce string, now time.Time) bool {
 }
 
 func (n *nonces) of(period int64) string {
-	mac := hmac.New(sha256.New, n.key)
+	mac := n.mac()
 	mac.Write(binary.BigEndian.AppendUint64([]byte("DPoP nonce"), uint64(period))) //nolint:gosec // a bijection
 	return jose.Encode(mac.Sum(nil)[:16])
 }

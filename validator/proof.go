@@ -218,12 +218,12 @@ func target(raw string) string {
 // normalized returns the normal form of a URL, or "" if raw is none.
 func normalized(raw string) string {
 	u, err := url.Parse(raw) // which has the scheme in lower case
-	if err != nil || u.User != nil || u.Opaque != "" {
+	if err != nil || u.User != nil {
 		return ""
 	}
 	port := u.Port()
 	host := strings.TrimSuffix(strings.Map(lowerASCII, u.Host), ":"+port)
-	if u.Scheme == "" || host == "" || host[0] != '[' && strings.IndexByte(host, ':') >= 0 {
+	if u.Scheme == "" || host == "" {
 		return ""
 	}
 	if port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {

@@ -1,6 +1,7 @@
 package validator
 
 import (
+	"context"
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,29 @@ func added(t *testing.T, m *memoryReplay, n int) bool {
 	}
 	return fresh
 }
+
+// The memory of a Validator is as long as any of its proofs may pass, and longer.
+func TestMemoryReplay_IsAsLongAsItsValidatorNeeds(t *testing.T) {
+	t.Parallel()
+	for _, cfg := range []Config{
+		{}, {Leeway: -1}, {Leeway: 5 * time.Minute}, {ProofAge: time.Hour}, {ProofAge: time.Second, Leeway: -1}, {ProofAge: time.Hour, Leeway: 5 * time.Minute},
+	} {
+		cfg.Issuer, cfg.Audiences, cfg.Introspector = "https://issuer.example", []string{"https://api.example.com"}, Introspector(nobody{})
+		v, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		life := v.cfg.Replay.(*memoryReplay).generation * (replayGenerations - 1)
+		if least := max(v.cfg.ProofAge+2*v.cfg.Leeway, nonceLife) + replayMargin; life < least {
+			t.Errorf("ProofAge %v, Leeway %v: remembered for %v, want %v", v.cfg.ProofAge, v.cfg.Leeway, life, least)
+		}
+	}
+}
+
+// nobody is an Introspector that is never asked.
+type nobody struct{}
+
+func (nobody) Introspect(context.Context, string, bool) ([]byte, error) { return nil, nil }
 
 // Whenever it came, and whatever comes meanwhile: as long as it may live, a hash
 // is known.

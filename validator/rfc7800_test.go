@@ -1,9 +1,13 @@
 package validator_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"strings"
 	"testing"
 
+	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -99,5 +103,22 @@ func TestRFC7800_3_1_Bound(t *testing.T) {
 	}
 	if new(validator.Token).Bound() || (*validator.Token)(nil).Bound() {
 		t.Error("no token says that it is bound")
+	}
+}
+
+// A thumbprint that lacks its last byte is not filled up with a zero.
+func TestRFC7800_3_1_AThumbprintCutShort(t *testing.T) {
+	t.Parallel()
+	for {
+		private := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+		hash := must(jose.Decode(nil, thumbprint(proofJWK(private.Public()))))
+		if hash[31] != 0 {
+			continue
+		}
+		c := newClientWith("ES256", private, nil)
+		c.token = minted(nil, edits{"cnf": edits{"jkt": jose.Encode(hash[:31])}})
+		tok, err := newValidator(t, nil).Authorize(t.Context(), c.shows(c.proof(nil, nil)), validator.Requirement{})
+		wantRefused(t, tok, err, validator.ErrBinding)
+		return
 	}
 }

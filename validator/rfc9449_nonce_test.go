@@ -3,6 +3,7 @@ package validator_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -199,5 +200,18 @@ func TestRFC9449_9_ReplicasShareTheKey(t *testing.T) {
 	}
 	if _, err := judgeProof(t, newValidator(t, withNonces), c, c.proof(nil, edits{"nonce": nonce})); err != nil {
 		t.Errorf("another replica: %v", err)
+	}
+}
+
+func TestNonceKey_IsNotPrinted(t *testing.T) {
+	t.Parallel()
+	v := newValidator(t, func(c *validator.Config) { c.NonceKey = bytes.Repeat([]byte{0xa5}, 32) })
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		text := fmt.Sprintf(verb, v)
+		for _, secret := range []string{"165 165 165", "0xa5, 0xa5", "a5a5a5", "\xa5\xa5\xa5"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q shows %q", verb, secret)
+			}
+		}
 	}
 }

@@ -113,6 +113,17 @@ func TestRFC9449_7_1_TheChallengeIsOfTheClientsScheme(t *testing.T) {
 	}
 }
 
+// The refusal that a Check returns may be one for all requests: it stays as it is.
+func TestRFC9449_7_1_TheChecksOwnErrorIsNotChanged(t *testing.T) {
+	t.Parallel()
+	own := validator.NewError(validator.ErrStepUp, "")
+	v := newValidator(t, func(c *validator.Config) { c.Check = failing{own}.check })
+	c := newClient()
+	tok, err := judgeProof(t, v, c, c.proof(nil, nil))
+	wantSchemes(t, wantRefused(t, tok, err, validator.ErrStepUp), "DPoP")
+	wantSchemes(t, own)
+}
+
 // With RequireBinding, a bearer token is not enough, and clients are told what is.
 func TestRequireBinding(t *testing.T) {
 	t.Parallel()

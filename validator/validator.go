@@ -132,8 +132,8 @@ func New(cfg Config) (*Validator, error) {
 		return nil, fmt.Errorf("validator: Config.NonceKey: must have at least %d bytes", minNonceKey)
 	}
 	if len(c.NonceKey) > 0 {
-		v.nonces = &nonces{key: slices.Clone(c.NonceKey)}
-		c.NonceKey = nil // a Validator that is printed shows a pointer
+		v.nonces = newNonces(c.NonceKey)
+		c.NonceKey = nil // a Validator that is printed does not show it
 	}
 	if c.Replay == nil {
 		c.Replay = newMemoryReplay(max(c.ProofAge+2*c.Leeway, nonceLife) + replayMargin)

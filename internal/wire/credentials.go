@@ -36,7 +36,9 @@ func Credentials(authorization []string) (validator.Credentials, error) {
 	}
 	token = strings.TrimLeft(token, " ")
 	if !isToken68(token) {
-		return validator.Credentials{}, validator.NewError(validator.ErrRequest, "the scheme of Authorization is not followed by one token")
+		e := validator.NewError(validator.ErrRequest, "the scheme of Authorization is not followed by one token")
+		e.Schemes = []string{scheme}
+		return validator.Credentials{}, e
 	}
 	return validator.Credentials{Scheme: scheme, Token: token}, nil
 }
