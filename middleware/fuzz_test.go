@@ -87,7 +87,7 @@ func wantPrintable(tb testing.TB, h http.Header) {
 			}
 		}
 	}
-	if c := h.Get("WWW-Authenticate"); c != "" && !regexp.MustCompile(`^Bearer realm="([^"\\]|\\["\\])*"(, [a-z_]+="([^"\\]|\\["\\])*")*$`).MatchString(c) {
+	if c := h.Get("WWW-Authenticate"); c != "" && !regexp.MustCompile(`^(Bearer|DPoP) realm="([^"\\]|\\["\\])*"(, [a-z_]+="([^"\\]|\\["\\])*")*$`).MatchString(c) {
 		tb.Errorf("malformed challenge %q", c)
 	}
 }
