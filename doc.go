@@ -14,6 +14,7 @@
 //
 //   - [github.com/countermark/countermark/middleware/echoauth] in Echo v4
 //   - [github.com/countermark/countermark/middleware/echoauth5] in Echo v5
+//   - [github.com/countermark/countermark/grpcauth] in gRPC
 //
 // A validator that judges opaque tokens asks their issuer through
 //
