@@ -122,7 +122,9 @@ func TestTenants_ALookupThatWorksAgainEndsTheOutage(t *testing.T) {
 		s := newIssuers(t, validator.IssuersConfig{Resolve: r.resolve})
 		token := p.token(t, nil)
 		for range 3 { // each of the three would be too long with the one before
+			synctest.Wait()
 			r.fail(nil)
+			time.Sleep(15 * time.Second) // since the last lookup that failed
 			p.wantToken(t, s, token)
 			synctest.Wait()
 			r.fail(errors.New("disk full"))
