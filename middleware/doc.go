@@ -4,6 +4,12 @@
 // else; has a validator judge it; answers a request that must not pass; and hands
 // one that may to the handler, with the [validator.Token] in its context.
 //
+// A token that is bound to a client certificate (RFC 8705) passes only with it. The
+// server has to ask for one, and tls.RequestClientCert will do: TLS sees to it that
+// the client has the key, and it is the token that says which certificate is right,
+// so no authority need have signed it (section 6.2). A certificate that a header
+// tells of is none.
+//
 // A refusal says to the client what RFC 6750 section 3 allows, in constant
 // words; why it was refused goes to the log. With a [ResourceMetadata] (RFC 9728)
 // it says as well where to get a token.
