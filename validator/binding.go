@@ -58,7 +58,7 @@ func (c *confirmation) is(thumbprint [sha256.Size]byte) bool {
 // challenged names in err, the refusal of c, the schemes that the client may use.
 func (c *Credentials) challenged(err error, bindingRequired bool) error {
 	e, ok := errors.AsType[*Error](err)
-	if !ok || !c.isDPoP() && !bindingRequired {
+	if !ok || len(e.Schemes) > 0 || !c.isDPoP() && !bindingRequired {
 		return err
 	}
 	named := *e // e may be the caller's own, from Check

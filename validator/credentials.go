@@ -62,12 +62,14 @@ type Requirement struct {
 	Scopes, AnyScope []string
 	// ACR lists authentication contexts, one of which the user's sign-in must
 	// have reached; AuthMaxAge is how long ago it may have been (RFC 9470). Empty
-	// and zero ask nothing.
+	// and zero ask nothing; a negative AuthMaxAge refuses everybody, as
+	// ErrUnavailable.
 	ACR        []string
 	AuthMaxAge time.Duration
 	// Fresh has the issuer asked about the token now, past every cache, so that
 	// a revocation bites at this very request. A JWT keeps of its scopes those
-	// that the answer has, if it speaks of any. It needs Config.Introspector.
+	// that the answer has, if it speaks of any, and the earlier expiry; Claims
+	// reads what the JWT says. It needs Config.Introspector.
 	Fresh bool
 }
 
@@ -82,8 +84,8 @@ func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
 		return r.scopeError()
 	}
 	acrMet := len(r.ACR) == 0 || t.acr != "" && slices.Contains(r.ACR, t.acr)
-	ageMet := r.AuthMaxAge <= 0 || !t.authTime.IsZero() &&
-		!now.After(t.authTime.Add(r.AuthMaxAge+leeway)) && !t.authTime.After(now.Add(leeway))
+	age := now.Sub(t.authTime)
+	ageMet := r.AuthMaxAge == 0 || !t.authTime.IsZero() && age-leeway <= r.AuthMaxAge && age >= -leeway
 	if !acrMet || !ageMet {
 		e := NewError(ErrStepUp, "")
 		e.ACR, e.MaxAge = slices.Clone(r.ACR), r.AuthMaxAge
@@ -94,6 +96,9 @@ func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
 
 func (r *Requirement) scopeError() error {
 	e := NewError(ErrScope, "")
+	if slices.ContainsFunc(r.Scopes, manyWords) || slices.ContainsFunc(r.AnyScope, manyWords) {
+		e.detail = "Requirement: one scope has a space; give each of several its own place"
+	}
 	e.Scopes = r.wanted()
 	return e
 }
@@ -107,3 +112,7 @@ func (r *Requirement) wanted() []string {
 	}
 	return wanted
 }
+
+// manyWords reports whether s looks like several scopes. It may be one, of a claim
+// that is an array.
+func manyWords(s string) bool { return strings.Contains(s, " ") }

@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -128,21 +129,25 @@ func (e *Error) Description() string {
 
 // Unwrap returns the sentinel, and what lay beneath if something did.
 func (e *Error) Unwrap() []error {
-	if e.cause == nil {
-		return []error{e.why}
+	if e == nil {
+		return nil
 	}
 	return []error{e.why, e.cause}
 }
 
 // unavailable is the refusal when whoever knows could not be asked: cause is
-// their error. If it is the caller who left, that alone is said, and with the
-// error of ctx.
+// their error. If it is the caller who left, that alone is said, by the error of
+// ctx and its cause.
 func unavailable(ctx context.Context, detail string, cause error) *Error {
-	if ctx.Err() != nil {
-		return &Error{Status: http.StatusServiceUnavailable, why: context.Cause(ctx), detail: detail, cause: ctx.Err()}
-	}
 	e := NewError(ErrUnavailable, detail)
 	e.cause = cause
+	if ctx.Err() != nil {
+		e.cause = ctx.Err()
+		if why := context.Cause(ctx); !errors.Is(why, e.cause) {
+			e.cause = fmt.Errorf("%w: %w", e.cause, why)
+		}
+		return e
+	}
 	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
 		e.cause = errors.New(cause.Error()) // their context ended, which must not look like the caller's
 	}

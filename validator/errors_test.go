@@ -130,6 +130,42 @@ func TestCheck_HasTheLastWord(t *testing.T) {
 	}
 }
 
+// An *Error that Check made by hand has the last word too.
+func TestCheck_AnErrorWithAStatusOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		err    *validator.Error
+		status int
+		code   string
+	}{
+		"a status":            {&validator.Error{Status: 429}, 429, ""},
+		"a status and a code": {&validator.Error{Status: 401, Code: "invalid_token"}, 401, "invalid_token"},
+		"no status":           {&validator.Error{}, 403, ""},
+		"a nil *Error":        {nil, 403, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newValidator(t, func(c *validator.Config) { c.Check = failing{row.err}.check })
+			tok, err := v.Validate(t.Context(), minted(nil, nil))
+			e, ok := errors.AsType[*validator.Error](err)
+			if tok != nil || !ok || e == nil || e.Status != row.status || e.Code != row.code {
+				t.Errorf("%v, %#v", tok, err)
+			}
+		})
+	}
+}
+
+// Who wrote two scopes into one is told so, in the log.
+func TestRequirement_ManyScopesInOne(t *testing.T) {
+	t.Parallel()
+	v := newValidator(t, nil)
+	tok, err := v.Authorize(t.Context(), validator.Credentials{Token: minted(nil, nil)},
+		validator.Requirement{Scopes: []string{"canary:read canary:write"}})
+	if wantRefused(t, tok, err, validator.ErrScope); !strings.Contains(err.Error(), "has a space") {
+		t.Error(err)
+	}
+}
+
 func TestCheck_SeesOnlyGoodTokens(t *testing.T) {
 	t.Parallel()
 	type key struct{}
@@ -253,8 +289,8 @@ func TestErrors_TheCallerLeft(t *testing.T) {
 					}
 				}
 				for _, sentinel := range sentinels {
-					if errors.Is(err, sentinel) {
-						t.Errorf("%v is %v", err, sentinel)
+					if errors.Is(err, sentinel) != errors.Is(sentinel, validator.ErrUnavailable) {
+						t.Errorf("%v is %v, or not", err, sentinel)
 					}
 				}
 			})

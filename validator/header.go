@@ -2,6 +2,7 @@ package validator
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/countermark/countermark/internal/jose"
@@ -50,6 +51,9 @@ type header struct {
 
 var errWrongType = errors.New("a registered member is of the wrong type")
 
+// wrongType is the error for a registered member, so that its name may be told.
+func wrongType(name []byte) error { return fmt.Errorf("%s is of the wrong type", name) }
+
 func parseHeader(text string) (header, error) {
 	data, err := jose.Decode(nil, text)
 	if err != nil {
@@ -75,7 +79,7 @@ func parseHeader(text string) (header, error) {
 			ok = string(v) == "true"
 		}
 		if !ok {
-			return errWrongType
+			return wrongType(name)
 		}
 		return nil
 	})

@@ -28,10 +28,12 @@ type IssuersConfig struct {
 	// return current if nothing changed, so that its keys and caches stay. If the
 	// lookup fails, the old one goes on for an hour more. Issuers owns what Resolve
 	// returned: when it goes, its Keys and its Introspector are closed if they have
-	// a method Close() error, and returning it again is an error.
+	// a method Close() error, unless its successor has them too, and returning that
+	// Validator again is an error. So is one with the Keys of another issuer's.
 	//
-	// Calls for issuers that are not kept are limited, all together, to 32 at once
-	// and then 16 a second, and an unknown issuer is remembered for 5 seconds.
+	// For issuers that are not kept, 32 calls are made at once; those that find
+	// nobody are limited to 100, and then 100 a second, all together. An unknown
+	// issuer is remembered for 5 seconds.
 	Resolve func(ctx context.Context, issuer string, current *Validator) (*Validator, error)
 
 	// Opaque judges tokens that are no JWT and so name no issuer; nil refuses
@@ -68,6 +70,9 @@ func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
 	}
 	if cfg.Opaque != nil && !cfg.Opaque.ready() {
 		return nil, errors.New("validator: IssuersConfig.Opaque: not made by New")
+	}
+	if cfg.Opaque != nil && cfg.Opaque.cfg.Introspector == nil {
+		return nil, errors.New("validator: IssuersConfig.Opaque: has no Config.Introspector, without which it refuses them all")
 	}
 	if cfg.Resolve != nil {
 		s.tenants = newTenants(cfg.Resolve)

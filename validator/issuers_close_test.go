@@ -177,6 +177,43 @@ func TestIssuersClose_ClosesNothingTwice(t *testing.T) {
 	})
 }
 
+// A program that keeps the keys of its tenants may wrap them anew at each lookup:
+// what the successor has is not closed under it.
+func TestTenants_ASuccessorKeepsWhatItShares(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, "a")
+		s := newIssuers(t, validator.IssuersConfig{Resolve: func(context.Context, string, *validator.Validator) (*validator.Validator, error) {
+			return p.validator(t, nil), nil
+		}})
+		token := p.token(t, nil)
+		for range 3 {
+			p.wantToken(t, s, token)
+			time.Sleep(5 * time.Minute)
+			p.wantToken(t, s, token)
+			synctest.Wait()
+		}
+		p.wantClosed(t, 0)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		p.wantClosed(t, 1)
+	})
+}
+
+// Closing one would close the other.
+func TestTenants_TwoIssuersWithOneKeySourceAreRefused(t *testing.T) {
+	t.Parallel()
+	a, b := newParty(t, "a"), newParty(t, "b")
+	var r registry
+	r.set(a.name, a.validator(t, nil))
+	r.set(b.name, b.validator(t, func(c *validator.Config) { c.Keys = &a.keys }))
+	s := newIssuers(t, validator.IssuersConfig{Resolve: r.resolve})
+	a.wantToken(t, s, a.token(t, nil))
+	wantValidateRefused(t, s, b.token(t, nil), validator.ErrUnavailable)
+	a.wantToken(t, s, a.token(t, nil))
+}
+
 // Tenants come, change at every lookup and go while many goroutines use them, and
 // Close comes in the middle. Each is closed once, and none is used afterwards: a
 // party says so if it is.

@@ -210,7 +210,7 @@ func TestTenants_ALookupHas10s(t *testing.T) {
 	})
 }
 
-func TestTenants_LookupsOfStrangersAre32AtOnceThen16ASecond(t *testing.T) {
+func TestTenants_LookupsThatFindNobodyAre100AndThen100ASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var r registry
@@ -218,7 +218,7 @@ func TestTenants_LookupsOfStrangersAre32AtOnceThen16ASecond(t *testing.T) {
 		made := 0
 		storm := func(want int) {
 			unknown, unavailable := 0, 0
-			for range 100 {
+			for range 200 {
 				made++
 				_, err := s.Validate(t.Context(), stranger(made))
 				switch e, _ := errors.AsType[*validator.Error](err); {
@@ -230,18 +230,55 @@ func TestTenants_LookupsOfStrangersAre32AtOnceThen16ASecond(t *testing.T) {
 					t.Errorf("%v", err)
 				}
 			}
-			if unknown != want || unavailable != 100-want {
+			if unknown != want || unavailable != 200-want {
 				t.Errorf("%d looked up, %d put off; want %d looked up", unknown, unavailable, want)
 			}
 		}
-		storm(32)
+		storm(100)
 		storm(0)
-		time.Sleep(time.Second)
-		storm(16)
 		time.Sleep(500 * time.Millisecond)
-		storm(8)
+		storm(50)
 		time.Sleep(time.Hour)
-		storm(32)
+		storm(100)
+	})
+}
+
+// Who is found pays nothing: hundreds of tenants of an API that just started are
+// looked up at once, while strangers use up what is theirs.
+func TestTenants_StrangersDoNotUseUpTheLookupsOfTenants(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var r registry
+		s := newIssuers(t, validator.IssuersConfig{Resolve: r.resolve})
+		for i := range 300 {
+			_, _ = s.Validate(t.Context(), stranger(i))
+			for j := range 3 {
+				p := newParty(t, fmt.Sprintf("t%d-%d", i, j))
+				r.set(p.name, p.validator(t, nil))
+				p.wantToken(t, s, p.token(t, nil))
+			}
+			time.Sleep(time.Second / 90)
+		}
+	})
+}
+
+// A Resolve that never returns holds up 32 lookups and no more.
+func TestTenants_32LookupsOfStrangersAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := registry{takes: time.Second}
+		s := newIssuers(t, validator.IssuersConfig{Resolve: r.resolve})
+		var wg sync.WaitGroup
+		for i := range 90 {
+			wg.Go(func() { _, _ = s.Validate(t.Context(), stranger(i)) })
+		}
+		synctest.Wait()
+		r.mu.Lock()
+		if n := len(r.lookups); n != 32 {
+			t.Errorf("%d lookups at once", n)
+		}
+		r.mu.Unlock()
+		wg.Wait()
 	})
 }
 
@@ -260,8 +297,8 @@ func TestTenants_AFloodOfStrangersHarmsNoTenant(t *testing.T) {
 		gone.wantToken(t, s, withdrawn)
 		r.set(gone.name, nil)
 		for i := range 11 * 12 {
-			for j := range 90 { // more than are looked up in 5 s
-				_, _ = s.Validate(t.Context(), stranger(90*i+j))
+			for j := range 600 { // more than are looked up in 5 s
+				_, _ = s.Validate(t.Context(), stranger(600*i+j))
 			}
 			p.wantToken(t, s, token)
 			_, err := s.Validate(t.Context(), withdrawn)

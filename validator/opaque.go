@@ -16,7 +16,7 @@ func (v *Validator) introspect(ctx context.Context, token string, fresh bool) (*
 	if !p.active {
 		return nil, NewError(ErrInactive, "")
 	}
-	if err := p.lacks(claimsRequired &^ v.lacking); err != nil {
+	if err := p.lacks("the issuer's answer, which Config.AnswerMayLack can allow for, ", claimsRequired&^v.lacking); err != nil {
 		return nil, err
 	}
 	if err := v.enforce(&p); err != nil {
@@ -27,7 +27,8 @@ func (v *Validator) introspect(ctx context.Context, token string, fresh bool) (*
 }
 
 // lookAgain asks the issuer about t, a JWT that verified. The answer may take
-// away, never add: where it speaks of scope, t keeps what both grant.
+// away, never add: where it speaks of scope, t keeps what both grant, and of two
+// times of expiry the earlier.
 func (v *Validator) lookAgain(ctx context.Context, token string, t *Token) (*Token, error) {
 	if v.cfg.Introspector == nil {
 		return nil, NewError(ErrUnavailable, "Requirement.Fresh needs Config.Introspector")
@@ -45,11 +46,13 @@ func (v *Validator) lookAgain(ctx context.Context, token string, t *Token) (*Tok
 	if p.token.Bound() && p.token.bound != t.bound {
 		return nil, NewError(ErrBinding, "the answer binds the token to another key")
 	}
-	if p.has&claimScope == 0 {
-		return t, nil
-	}
 	narrowed := *t.content
-	narrowed.scopes = slices.DeleteFunc(t.Scopes(), func(s string) bool { return !p.token.HasScope(s) })
+	if p.has&claimScope != 0 {
+		narrowed.scopes = slices.DeleteFunc(t.Scopes(), func(s string) bool { return !p.token.HasScope(s) })
+	}
+	if p.has&claimExpiry != 0 && p.token.expiry.Before(t.expiry) {
+		narrowed.expiry = p.token.expiry
+	}
 	return &Token{&narrowed}, nil
 }
 

@@ -2,6 +2,7 @@ package validator
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,9 @@ var claimNames = [...]string{"iss", "aud", "exp", "sub", "client_id", "iat", "jt
 type payload struct {
 	token      *Token
 	has        claimSet // the claims that are there; of sub, client_id and jti, those not empty
-	active     bool     // introspection only
+	active     bool     // introspection only, as the next
+	otherwise  bool     // it says that it is about no access token
+	isDPoP     bool     // it says that the token is bound
 	notBefore  time.Time
 	scopesFrom int // which of Config.ScopeClaims holds the scopes
 }
@@ -46,6 +49,9 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 	t := &Token{&content{claims: string(data)}} // a copy, which the texts are parts of
 	p := payload{token: t, scopesFrom: len(v.cfg.ScopeClaims)}
 	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
+		if answer && val.IsNull() && describes(name) {
+			return nil // some issuers write so what they do not know
+		}
 		var ok bool
 		switch string(name) {
 		case "iss":
@@ -76,6 +82,11 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 		case "cnf":
 			ok = true
 			t.bound = parseConfirmation(val)
+		case "token_type", "token_use", "typ":
+			ok = true
+			if answer {
+				p.kind(string(name), val)
+			}
 		case "active":
 			p.active = string(val) == "true"
 			ok = !answer || p.active || string(val) == "false"
@@ -94,18 +105,47 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 			}
 		}
 		if !ok {
-			return errWrongType
+			return wrongType(name)
 		}
 		return nil
 	})
 	return p, err
 }
 
-// lacks returns the refusal of a payload without one of the required claims.
-func (p *payload) lacks(required claimSet) error {
+// describes reports whether nothing is decided by a claim's being there: that
+// alone may be null.
+func describes(name []byte) bool {
+	switch string(name) {
+	case "active", "iss", "aud", "exp", "nbf", "cnf":
+		return false
+	default:
+		return true
+	}
+}
+
+// kind notes what an answer says that its token is: token_type (RFC 7662 section
+// 2.2, RFC 6749 section 7.1), or what Ory Hydra (token_use) and Keycloak (typ) say
+// of refresh and ID tokens, about which an issuer may be asked as well.
+func (p *payload) kind(name string, val strictjson.Value) {
+	text, isText := val.Text()
+	is := func(s string) bool { return strings.EqualFold(text, s) }
+	switch name {
+	case "token_type":
+		p.isDPoP = is("DPoP")
+		p.otherwise = p.otherwise || !p.isDPoP && !is("Bearer")
+	case "token_use":
+		p.otherwise = p.otherwise || !is("access_token") && !is("access")
+	default: // a typ may mean anything
+		p.otherwise = p.otherwise || isText && slices.ContainsFunc([]string{"ID", "Refresh", "Offline", "Logout"}, is)
+	}
+}
+
+// lacks returns the refusal of a payload, which the log calls what, without one of
+// the required claims.
+func (p *payload) lacks(what string, required claimSet) error {
 	for i, name := range claimNames {
 		if required&^p.has&(1<<i) != 0 {
-			return NewError(ErrMalformed, "lacks "+name)
+			return NewError(ErrMalformed, what+"lacks "+name)
 		}
 	}
 	return nil

@@ -26,6 +26,9 @@ func (v *Validator) authorize(ctx context.Context, c *Credentials, r Requirement
 	if err := c.missing(&r); err != nil {
 		return nil, err
 	}
+	if r.AuthMaxAge < 0 {
+		return nil, NewError(ErrUnavailable, "Requirement.AuthMaxAge is negative")
+	}
 	t, verified, err := v.judge(ctx, c.Token, r.Fresh)
 	if err != nil {
 		return nil, err
@@ -61,6 +64,9 @@ func (v *Validator) judge(ctx context.Context, token string, fresh bool) (t *Tok
 		t, err = v.verify(ctx, &j)
 		return t, true, err
 	case v.cfg.Introspector != nil:
+		if isJWT && v.isTypedOtherwise(j.header) {
+			return nil, false, NewError(ErrType, "")
+		}
 		t, err = v.introspect(ctx, token, fresh)
 		return t, false, err
 	default:
@@ -95,7 +101,7 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 	if h.typ == "at+jwt" {
 		required = claimsRequiredRFC9068
 	}
-	if err := p.lacks(required); err != nil {
+	if err := p.lacks("", required); err != nil {
 		return nil, err
 	}
 	if p.token.issuer != v.cfg.Issuer {
@@ -113,6 +119,14 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 		return nil, err
 	}
 	return p.token, nil
+}
+
+// isTypedOtherwise reports whether a JWT that is not verified here says that it is
+// something else than an access token. Many issuers type theirs as "JWT" or not at
+// all; it is the issuer who is asked.
+func (v *Validator) isTypedOtherwise(encoded string) bool {
+	h, err := parseHeader(encoded)
+	return err == nil && h.typ != "" && h.typ != "jwt" && !slices.Contains(v.cfg.Types, h.typ)
 }
 
 func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error {
@@ -144,6 +158,10 @@ func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error
 func (v *Validator) enforce(p *payload) error {
 	t, now := p.token, v.cfg.Now()
 	switch {
+	case p.otherwise:
+		return NewError(ErrType, "the answer is about another kind of token")
+	case p.isDPoP && t.bound.method == unconfirmed:
+		return NewError(ErrBinding, "the answer does not name the key")
 	case p.has&claimIssuer != 0 && t.issuer != v.cfg.Issuer:
 		return NewError(ErrIssuer, "")
 	case p.has&claimAudience != 0 && !slices.ContainsFunc(v.cfg.Audiences, func(a string) bool { return slices.Contains(t.audiences, a) }):
@@ -168,7 +186,7 @@ func malformed(part string, err error) error {
 
 // checkError is the refusal for an error of Config.Check.
 func checkError(ctx context.Context, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e != nil && e.why != nil {
+	if e, ok := errors.AsType[*Error](err); ok && e != nil && e.Status >= 400 && e.Status <= 599 {
 		return e
 	}
 	if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {

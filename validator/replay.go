@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -28,6 +29,7 @@ const (
 // generations of a quarter of that, and drops one whole when all of it is older.
 type memoryReplay struct {
 	generation time.Duration
+	seed       maphash.Seed // nobody else knows which shard a hash falls to
 	shards     [replayShards]replayShard
 }
 
@@ -39,11 +41,11 @@ type replayShard struct {
 
 // newMemoryReplay returns a cache that remembers each hash for life, at least.
 func newMemoryReplay(life time.Duration) *memoryReplay {
-	return &memoryReplay{generation: life/(replayGenerations-1) + 1}
+	return &memoryReplay{generation: life/(replayGenerations-1) + 1, seed: maphash.MakeSeed()}
 }
 
 func (m *memoryReplay) Add(_ context.Context, hash [32]byte, _ time.Time) (bool, error) {
-	s := &m.shards[hash[0]%replayShards]
+	s := m.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.age(time.Now(), m.generation)
@@ -59,6 +61,10 @@ func (m *memoryReplay) Add(_ context.Context, hash [32]byte, _ time.Time) (bool,
 	}
 	s.seen[0][hash] = struct{}{}
 	return true, nil
+}
+
+func (m *memoryReplay) shard(hash [32]byte) *replayShard {
+	return &m.shards[maphash.Bytes(m.seed, hash[:])%replayShards]
 }
 
 // age begins a new generation if the newest is old enough, and drops those that

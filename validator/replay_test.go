@@ -101,24 +101,33 @@ func TestMemoryReplay_Full(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemoryReplay(time.Minute)
-		for n := range replaysAShard {
-			if !added(t, m, 16*n) {
+		var in []int // of one shard, one more than it takes
+		other := 0
+		for n := 0; len(in) <= replaysAShard; n++ {
+			if m.shard(numbered(n)) == &m.shards[0] {
+				in = append(in, n)
+			} else {
+				other = n
+			}
+		}
+		for i, n := range in[:replaysAShard] {
+			if !added(t, m, n) {
 				t.Fatalf("%d is not fresh", n)
 			}
-			if n == replaysAShard/2 {
+			if i == replaysAShard/2 {
 				time.Sleep(20 * time.Second) // another generation, and still all are live
 			}
 		}
-		full := numbered(16 * replaysAShard)
+		full := numbered(in[replaysAShard])
 		if fresh, err := m.Add(t.Context(), full, time.Time{}); fresh || err == nil {
 			t.Fatalf("one too many: fresh %v, error %v", fresh, err)
 		}
-		for _, n := range []int{0, 1, replaysAShard / 2, replaysAShard - 1} {
-			if added(t, m, 16*n) {
-				t.Errorf("%d was forgotten", n)
+		for _, i := range []int{0, 1, replaysAShard / 2, replaysAShard - 1} {
+			if added(t, m, in[i]) {
+				t.Errorf("%d was forgotten", in[i])
 			}
 		}
-		if !added(t, m, 1) {
+		if !added(t, m, other) {
 			t.Error("another shard is full too")
 		}
 		time.Sleep(70 * time.Second)
@@ -126,6 +135,21 @@ func TestMemoryReplay_Full(t *testing.T) {
 			t.Errorf("a life later: fresh %v, error %v", fresh, err)
 		}
 	})
+}
+
+// A client that picks its proofs by their hashes still fills every shard alike.
+func TestMemoryReplay_NobodyChoosesTheShard(t *testing.T) {
+	t.Parallel()
+	m := newMemoryReplay(time.Minute)
+	shards := map[*replayShard]bool{}
+	for n := range 1000 {
+		hash := numbered(n)
+		hash[0] = 0
+		shards[m.shard(hash)] = true
+	}
+	if len(shards) != replayShards {
+		t.Errorf("in %d shards", len(shards))
+	}
 }
 
 // All at once, and across generations: each hash is fresh to one alone.

@@ -154,6 +154,17 @@ func answerRefusals() []refusal {
 	edit("nbf is to come", edits{"nbf": noon.Unix() + 31}, validator.ErrNotYetValid)
 	edit("bound by cnf", edits{"cnf": edits{"jkt": "canary"}}, validator.ErrBinding)
 	edit("cnf is null", edits{"cnf": null}, validator.ErrBinding)
+	for _, use := range []any{"refresh_token", "N_A", "", "access_token", 7, []string{"Bearer"}} {
+		edit(fmt.Sprintf("token_type %v", use), edits{"token_type": use}, validator.ErrType)
+	}
+	edit("token_type DPoP, and no key", edits{"token_type": "dpop"}, validator.ErrBinding)
+	for _, use := range []any{"refresh_token", "ID_token", "", true} {
+		edit(fmt.Sprintf("token_use %v", use), edits{"token_use": use}, validator.ErrType)
+	}
+	for _, typ := range []string{"ID", "Refresh", "Offline", "logout"} {
+		edit("typ "+typ, edits{"typ": typ}, validator.ErrType)
+	}
+	edit("nbf is null", edits{"nbf": null}, validator.ErrUnavailable)
 	edit("scope is a number", edits{"scope": 31415926}, validator.ErrUnavailable)
 
 	good := goodAnswer(nil)
@@ -234,6 +245,55 @@ func TestRFC7662_2_2_TokenHasWhatTheAnswerSays(t *testing.T) {
 	claims, err := validator.Claims[map[string]any](tok)
 	if err != nil || claims["username"] != "canary-name" || claims["active"] != true {
 		t.Errorf("Claims: %v, %v", claims, err)
+	}
+}
+
+// What describes a token and is null is not there; an access token may be called
+// so in several ways.
+func TestRFC7662_2_2_AnswersOfManyIssuers(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]edits{
+		"null":                   {"sub": null, "client_id": null, "scope": null, "username": null, "jti": null, "iat": null, "auth_time": null, "acr": null, "token_type": null},
+		"token_type":             {"token_type": "Bearer"},
+		"token_type, lower case": {"token_type": "bearer"},
+		"token_use":              {"token_use": "access_token", "token_type": "Bearer"},
+		"typ":                    {"typ": "Bearer"},
+		"typ of its own":         {"typ": "shop"},
+		"typ, no text":           {"typ": 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tok := accept(t, newValidator(t, func(c *validator.Config) { c.Introspector = answers(goodAnswer(e)) }), opaque)
+			if name == "null" && (tok.Subject() != "" || len(tok.Scopes()) > 0 || !tok.IssuedAt().IsZero()) {
+				t.Errorf("subject %q, scopes %q, issued %v", tok.Subject(), tok.Scopes(), tok.IssuedAt())
+			}
+		})
+	}
+}
+
+// A JWT that the issuer is asked about may have no type, or JWT, but none that says
+// that it is for something else (RFC 8725 section 3.11).
+func TestRFC7662_AJWTOfAnotherTypeIsNotIntrospected(t *testing.T) {
+	t.Parallel()
+	for typ, ok := range map[any]bool{
+		nil: true, "JWT": true, "at+jwt": true, "application/at+jwt": true,
+		"logout+jwt": false, "dpop+jwt": false, "canary+jwt": false,
+	} {
+		t.Run(fmt.Sprint(typ), func(t *testing.T) {
+			t.Parallel()
+			source := &asked{answer: goodAnswer(nil)}
+			v := newValidator(t, func(c *validator.Config) { c.Keys, c.Introspector = nil, source })
+			tok, err := v.Validate(t.Context(), minted(edits{"typ": typ}, nil))
+			if ok && err != nil {
+				t.Error(err)
+			}
+			if !ok {
+				wantRefused(t, tok, err, validator.ErrType)
+				if n := source.forAnswers.Load(); n != 0 {
+					t.Errorf("the issuer was asked %d times", n)
+				}
+			}
+		})
 	}
 }
 
@@ -352,6 +412,28 @@ func TestFresh_TheTokenKeepsTheScopesThatBothGrant(t *testing.T) {
 			}
 			if !slices.Equal(tok.Scopes(), row.want) || !slices.Equal(checked, row.want) {
 				t.Errorf("the Token has %q, Check saw %q, want %q", tok.Scopes(), checked, row.want)
+			}
+		})
+	}
+}
+
+func TestFresh_TheTokenExpiresAtTheEarlierTime(t *testing.T) {
+	t.Parallel()
+	own := accept(t, newValidator(t, nil), minted(nil, nil)).Expiry()
+	for name, row := range map[string]struct {
+		answer any
+		want   time.Time
+	}{
+		"the answer's is earlier": {noon.Unix() + 5, noon.Add(5 * time.Second)},
+		"the answer's is later":   {own.Unix() + 5, own},
+		"not said":                {nil, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newValidator(t, func(c *validator.Config) { c.Introspector = answers(goodAnswer(edits{"exp": row.answer})) })
+			tok, err := v.Authorize(t.Context(), validator.Credentials{Token: minted(nil, nil)}, validator.Requirement{Fresh: true})
+			if err != nil || !tok.Expiry().Equal(row.want) {
+				t.Errorf("%v, %v; want %v", tok.Expiry(), err, row.want)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -205,13 +206,23 @@ func TestRFC9449_9_ReplicasShareTheKey(t *testing.T) {
 
 func TestNonceKey_IsNotPrinted(t *testing.T) {
 	t.Parallel()
-	v := newValidator(t, func(c *validator.Config) { c.NonceKey = bytes.Repeat([]byte{0xa5}, 32) })
+	cfg := validator.Config{Issuer: issuer, NonceKey: bytes.Repeat([]byte{0xa5}, 32)}
+	v := newValidator(t, func(c *validator.Config) { c.NonceKey = cfg.NonceKey })
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("made", "config", cfg)
+	texts := map[string]string{"slog": log.String()}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
-		text := fmt.Sprintf(verb, v)
+		texts["a Validator by "+verb] = fmt.Sprintf(verb, v)
+		texts["a Config by "+verb] = fmt.Sprintf(verb, cfg)
+	}
+	for how, text := range texts {
 		for _, secret := range []string{"165 165 165", "0xa5, 0xa5", "a5a5a5", "\xa5\xa5\xa5"} {
 			if strings.Contains(text, secret) {
-				t.Errorf("%q shows %q", verb, secret)
+				t.Errorf("%s shows %q", how, secret)
 			}
 		}
+	}
+	if text := fmt.Sprintf("%+v", cfg); !strings.Contains(text, "Issuer:"+issuer) || len(cfg.NonceKey) != 32 {
+		t.Errorf("printed as %s", text)
 	}
 }

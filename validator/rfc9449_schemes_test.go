@@ -137,6 +137,9 @@ func TestRequireBinding(t *testing.T) {
 	tok, err = v.Authorize(t.Context(), validator.Credentials{Token: minted(nil, nil), Certificate: certificate("client")}, validator.Requirement{})
 	wantSchemes(t, wantRefused(t, tok, err, validator.ErrBinding), "Bearer", "DPoP")
 
+	tok, err = v.Validate(t.Context(), c.token) // which bearer can never help
+	wantSchemes(t, wantRefused(t, tok, err, validator.ErrBinding), "DPoP")
+
 	if _, err := judgeProof(t, v, c, c.proof(nil, nil)); err != nil {
 		t.Errorf("a DPoP-bound token: %v", err)
 	}

@@ -359,7 +359,7 @@ func TestRFC9449_11_1_ACallerWhoLeft(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	v := newValidator(t, func(cfg *validator.Config) { cfg.Replay = leaving(cancel) })
 	_, err := v.Authorize(ctx, c.shows(c.proof(nil, nil)), validator.Requirement{})
-	if !errors.Is(err, context.Canceled) || errors.Is(err, validator.ErrUnavailable) || errors.Is(err, validator.ErrProof) {
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, validator.ErrUnavailable) || errors.Is(err, validator.ErrProof) {
 		t.Errorf("refused with %v", err)
 	}
 }

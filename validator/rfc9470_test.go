@@ -2,6 +2,7 @@ package validator_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -70,6 +71,7 @@ func TestRFC9470_4_BordersOfMaxAge(t *testing.T) {
 		{1 * time.Second, -1, time.Nanosecond, false},
 		{0, -1, time.Nanosecond, true},
 		{1000 * time.Hour, -1, 0, true}, // no requirement
+		{time.Hour, 0, math.MaxInt64, true},
 	} {
 		t.Run(fmt.Sprintf("%v ago, leeway %v, at most %v", row.ago, row.leeway, row.maxAge), func(t *testing.T) {
 			t.Parallel()
@@ -84,6 +86,16 @@ func TestRFC9470_4_BordersOfMaxAge(t *testing.T) {
 			}
 			wantRefused(t, tok, err, validator.ErrStepUp)
 		})
+	}
+}
+
+// A maximum that somebody computed, and got wrong, must not ask for nothing.
+func TestRFC9470_ANegativeMaxAgeLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	v := newValidator(t, nil)
+	for _, claims := range []edits{nil, {"auth_time": noon.Unix()}} {
+		tok, err := v.Authorize(t.Context(), validator.Credentials{Token: minted(nil, claims)}, validator.Requirement{AuthMaxAge: -1})
+		wantRefused(t, tok, err, validator.ErrUnavailable)
 	}
 }
 

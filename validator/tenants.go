@@ -5,8 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
+	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,8 +20,9 @@ const (
 	tenantLife    = 5 * time.Minute  // then looked up again
 	tenantStale   = time.Hour        // how much longer one is trusted without
 	lookupTimeout = 10 * time.Second // of one lookup
-	lookupBurst   = 32
-	lookupRate    = 16               // a second
+	maxStrangers  = 32               // lookups at once of issuers that are not kept
+	missBurst     = 100              // of those that find nobody
+	missRate      = 100              // a second
 	lookupBackoff = 15 * time.Second // before a known issuer is looked up again, after a failure
 	unknownLife   = 5 * time.Second
 )
@@ -31,11 +33,12 @@ type tenants struct {
 	resolve func(context.Context, string, *Validator) (*Validator, error)
 	known   atomic.Pointer[map[string]*tenant]
 
-	mu      sync.Mutex // guards what follows, and the replacing of known
-	lookups map[string]*lookup
-	unknown map[[sha256.Size]byte]time.Time // until when; few, thanks to limit
-	limit   *rate.Limiter                   // for lookups of those not known
-	closed  bool
+	mu        sync.Mutex // guards what follows, and the replacing of known
+	lookups   map[string]*lookup
+	strangers int                             // lookups of issuers that are not kept
+	misses    *rate.Limiter                   // of strangers: who exists pays nothing
+	unknown   map[[sha256.Size]byte]time.Time // until when; few, thanks to misses
+	closed    bool
 }
 
 // A lookup is one call of Resolve in progress, whoever waits for it.
@@ -43,6 +46,8 @@ type lookup struct {
 	done   chan struct{}
 	cancel context.CancelFunc
 	err    error // once done
+
+	stranger bool // nobody was kept when it began
 }
 
 func newTenants(resolve func(context.Context, string, *Validator) (*Validator, error)) *tenants {
@@ -50,7 +55,7 @@ func newTenants(resolve func(context.Context, string, *Validator) (*Validator, e
 		resolve: resolve,
 		lookups: make(map[string]*lookup),
 		unknown: make(map[[sha256.Size]byte]time.Time),
-		limit:   rate.NewLimiter(lookupRate, lookupBurst),
+		misses:  rate.NewLimiter(missRate, missBurst),
 	}
 	ts.known.Store(&map[string]*tenant{})
 	return ts
@@ -102,10 +107,14 @@ func (ts *tenants) lookUp(ctx context.Context, issuer string, seen *tenant) (*lo
 	if until, ok := ts.unknown[sha256.Sum256([]byte(issuer))]; ok && time.Now().Before(until) {
 		return nil, NewError(ErrIssuer, "")
 	}
-	if seen == nil && !ts.limit.Allow() {
-		e := NewError(ErrUnavailable, "too many lookups of issuers")
-		e.RetryAfter = time.Second
-		return nil, e
+	if seen == nil {
+		if ts.strangers >= maxStrangers || ts.misses.Tokens() < 1 {
+			e := NewError(ErrUnavailable, "too many lookups of issuers")
+			e.RetryAfter = time.Second
+			return nil, e
+		}
+		ts.strangers++
+		l.stranger = true
 	}
 	ctx, l.cancel = context.WithTimeout(context.WithoutCancel(ctx), lookupTimeout)
 	ts.lookups[issuer] = l
@@ -115,9 +124,11 @@ func (ts *tenants) lookUp(ctx context.Context, issuer string, seen *tenant) (*lo
 	}
 	go func() {
 		var v *Validator
-		err := errors.New("panicked") // unless it returns
+		err := errors.New("ended its goroutine") // unless it returns
 		defer func() {
-			_ = recover() // this goroutine is ours: nobody above would catch it
+			if p := recover(); p != nil { // this goroutine is ours: nobody above would catch it
+				err = fmt.Errorf("panicked with a %T\n%s", p, debug.Stack())
+			}
 			l.cancel()
 			ts.learn(issuer, v, err, l)
 		}()
@@ -139,6 +150,14 @@ func (ts *tenants) learn(issuer string, v *Validator, err error, l *lookup) {
 		err = errors.New("returned a Validator of another issuer")
 	case v.left.Load():
 		err = errors.New("returned a Validator that it returned before and that has been closed")
+	case ts.shared(issuer, v):
+		err = errors.New("returned a Validator whose Keys or Introspector is that of another issuer's")
+	}
+	if l.stranger {
+		ts.strangers--
+		if v == nil || err != nil {
+			ts.misses.Reserve() // a debt, if there is nothing left
+		}
 	}
 	var gone []*tenant
 	switch {
@@ -155,7 +174,11 @@ func (ts *tenants) learn(issuer string, v *Validator, err error, l *lookup) {
 	case old != nil && old.validator == v:
 		old.renew(now)
 	default:
-		gone = ts.replace(issuer, newTenant(v, now))
+		t := newTenant(v, now)
+		if old != nil {
+			old.closers = slices.DeleteFunc(old.closers, t.has)
+		}
+		gone = ts.replace(issuer, t)
 	}
 	for _, t := range gone {
 		t.validator.left.Store(true)
@@ -167,6 +190,17 @@ func (ts *tenants) learn(issuer string, v *Validator, err error, l *lookup) {
 	for _, t := range gone {
 		_ = t.release() // nobody here could mend a failed Close
 	}
+}
+
+// shared reports whether closing v would close what another issuer's tenant needs.
+// The caller holds the lock.
+func (ts *tenants) shared(issuer string, v *Validator) bool {
+	for name, t := range *ts.known.Load() {
+		if name != issuer && slices.ContainsFunc(closers(v), t.has) {
+			return true
+		}
+	}
+	return false
 }
 
 // replace puts t, or nobody if nil, in the place of issuer's tenant and returns
@@ -206,87 +240,6 @@ func (ts *tenants) close() error {
 	for issuer, t := range known {
 		if err := t.release(); err != nil {
 			errs = append(errs, fmt.Errorf("validator: closing issuer %q: %w", issuer, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// A tenant is one resolved issuer. It is closed when it has left the map and the
-// last judgement has released it.
-type tenant struct {
-	validator  *Validator
-	uses       atomic.Int64 // judgements in progress, and one for being in the map
-	used       atomic.Int64 // when last entered, Unix nanoseconds
-	due        atomic.Int64 // when to look it up again, likewise
-	lastResort atomic.Int64 // when not to trust it any longer unless looked up, likewise
-}
-
-func newTenant(v *Validator, now time.Time) *tenant {
-	t := &tenant{validator: v}
-	t.uses.Store(1)
-	t.used.Store(now.UnixNano())
-	t.renew(now)
-	return t
-}
-
-func (t *tenant) renew(now time.Time) {
-	t.lastResort.Store(now.Add(tenantLife + tenantStale).UnixNano())
-	t.due.Store(now.Add(tenantLife).UnixNano())
-}
-
-// trusted reports whether the last lookup that found the tenant was recent
-// enough to go by, be it that later ones failed or that nobody asked.
-func (t *tenant) trusted(now time.Time) bool { return now.UnixNano() < t.lastResort.Load() }
-
-// enter reports whether the tenant is still open, and then keeps it so until it
-// is released.
-func (t *tenant) enter() bool {
-	for {
-		n := t.uses.Load()
-		if n == 0 {
-			return false
-		}
-		if t.uses.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-// wantsLookup reports, once for each time it is due, whether the tenant is due,
-// and notes that it was used.
-func (t *tenant) wantsLookup(now time.Time) bool {
-	t.used.Store(now.UnixNano())
-	due := t.due.Load()
-	return now.UnixNano() >= due && t.due.CompareAndSwap(due, now.Add(lookupBackoff).UnixNano())
-}
-
-// release undoes enter, or being in the map; the last one out closes.
-func (t *tenant) release() error {
-	if t.uses.Add(-1) > 0 {
-		return nil
-	}
-	return t.validator.close()
-}
-
-func longestUnused(known map[string]*tenant) (issuer string) {
-	var since int64
-	for name, t := range known {
-		if used := t.used.Load(); issuer == "" || used < since {
-			issuer, since = name, used
-		}
-	}
-	return issuer
-}
-
-// close closes what v was made of, where that can be closed.
-func (v *Validator) close() error {
-	if v == nil {
-		return nil
-	}
-	var errs []error
-	for _, part := range []any{v.cfg.Keys, v.cfg.Introspector} {
-		if c, ok := part.(io.Closer); ok {
-			errs = append(errs, c.Close())
 		}
 	}
 	return errors.Join(errs...)

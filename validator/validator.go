@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -109,6 +111,11 @@ func New(cfg Config) (*Validator, error) {
 	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
 		return nil, errors.New("validator: Config.Audiences: at least one is required, and none may be empty")
 	}
+	for name, part := range map[string]any{"Keys": c.Keys, "Introspector": c.Introspector, "Replay": c.Replay} {
+		if p := reflect.ValueOf(part); p.Kind() == reflect.Pointer && p.IsNil() {
+			return nil, fmt.Errorf("validator: Config.%s: is a nil %T; leave it out, or give it one", name, part)
+		}
+	}
 	if c.Keys == nil && c.Introspector == nil {
 		return nil, errors.New("validator: Config.Keys, Config.Introspector: at least one is required")
 	}
@@ -142,6 +149,9 @@ func New(cfg Config) (*Validator, error) {
 	c.Types = defaulted(c.Types, "at+jwt")
 	for i, t := range c.Types {
 		c.Types[i] = shortType(t)
+		if slices.Contains(otherTypes, c.Types[i]) {
+			return nil, fmt.Errorf("validator: Config.Types: %q is no access token's", t)
+		}
 	}
 	if slices.Contains(c.ScopeClaims, "") {
 		return nil, errors.New("validator: Config.ScopeClaims: none may be empty")
@@ -163,6 +173,26 @@ func New(cfg Config) (*Validator, error) {
 	}
 	return v, nil
 }
+
+// otherTypes are those of JWTs that an issuer or a client makes for other ends, and
+// that must never pass for access tokens (RFC 8725 section 3.11).
+var otherTypes = []string{
+	"dpop+jwt",                                         // RFC 9449 section 4.2
+	"logout+jwt",                                       // OpenID Connect Back-Channel Logout section 2.4
+	"token-introspection+jwt",                          // RFC 9701 section 5
+	"secevent+jwt",                                     // RFC 8417 section 2.3
+	"client-authentication+jwt", "oauth-authz-req+jwt", // RFC 9101 section 10.8
+}
+
+// Format writes the Config without its NonceKey.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config
+	c.NonceKey = nil
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
+}
+
+// LogValue is what Format writes, for log/slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }
 
 // Validate judges a plain bearer token. An error is an [*Error].
 func (v *Validator) Validate(ctx context.Context, token string) (*Token, error) {
