@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,7 +22,7 @@ const (
 	minHMACKey        = 32 // bytes: as long as the hash (RFC 7518 section 3.2)
 )
 
-// A SigningKey signs client assertions.
+// A SigningKey signs client assertions. It prints without the key.
 type SigningKey struct {
 	// ID is the kid by which the issuer finds the public key. Empty: none is
 	// sent, and the issuer tries the keys it has.
@@ -31,8 +33,19 @@ type SigningKey struct {
 	Algorithm string
 
 	// Signer is the private key, which may live in a KMS or HSM. Required.
-	Signer crypto.Signer
+	Signer crypto.Signer `json:"-"`
 }
+
+// String names the key and does not show it.
+func (k SigningKey) String() string {
+	return "introspection.SigningKey(" + k.Algorithm + " " + k.ID + ")"
+}
+
+// Format writes String, whatever the verb: without it, %d would show the key.
+func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
+
+// LogValue is String, for log/slog.
+func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // PrivateKeyJWT is private_key_jwt: a client assertion signed with a private
 // key (RFC 7523 section 2.2, OpenID Connect Core section 9).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -110,7 +111,12 @@ func (fs *flights) fly(key digest, f *flight) {
 	if f.err = fs.begin(f); f.err != nil {
 		return
 	}
-	defer func() { <-fs.slots }()
+	defer func() {
+		<-fs.slots
+		if p := recover(); p != nil { // this goroutine is ours: nobody above would catch it
+			f.err = fmt.Errorf("panicked with a %T\n%s", p, debug.Stack())
+		}
+	}()
 	f.err = errAborted // unless look returns
 	f.answer, f.err = f.look(f.fresh)
 }

@@ -244,18 +244,27 @@ func TestFlights_ADeadCallerStartsNothing(t *testing.T) {
 	}
 }
 
-// A function of the caller's that ends its goroutine takes nobody else with it.
+// A function of the caller's that panics, or ends its goroutine, takes nobody else
+// with it.
 func TestFlights_AnAbortedRequestLeavesNobodyWaiting(t *testing.T) {
 	t.Parallel()
-	e := newEndpoint(says(active))
-	calls := 0
-	c := onLoopback(t, e, introspection.Config{Auth: introspection.AuthFunc("orders-api", func(*http.Request, url.Values) error {
-		if calls++; calls == 1 {
-			runtime.Goexit()
-		}
-		return nil
-	})})
-	_, err := c.Introspect(t.Context(), token, false)
-	checkOutage(t, err, 0)
-	expect(t, c, e, false, active, 1)
+	for name, abort := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("on purpose") }} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEndpoint(says(active))
+			calls := 0
+			c := onLoopback(t, e, introspection.Config{Auth: introspection.AuthFunc("orders-api", func(*http.Request, url.Values) error {
+				if calls++; calls == 1 {
+					abort()
+				}
+				return nil
+			})})
+			_, err := c.Introspect(t.Context(), token, false)
+			checkOutage(t, err, 0)
+			if strings.Contains(err.Error(), "on purpose") {
+				t.Errorf("%v: the value may be anything", err)
+			}
+			expect(t, c, e, false, active, 1)
+		})
+	}
 }

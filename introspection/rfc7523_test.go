@@ -1,6 +1,7 @@
 package introspection_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -11,9 +12,11 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,5 +177,32 @@ func TestAssertions_Section3_Claims(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A signing key is shown by none of the ways to print it.
+func TestSigningKey_IsNotPrinted(t *testing.T) {
+	t.Parallel()
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{0xa5}, 32))
+	key := introspection.SigningKey{ID: "k1", Algorithm: "EdDSA", Signer: private}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("made", "key", key)
+	encoded, err := json.Marshal(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{log.String(), string(encoded)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x"} {
+		texts = append(texts, fmt.Sprintf(verb, key), fmt.Sprintf(verb, &key))
+	}
+	for _, text := range texts {
+		for _, secret := range []string{"165 165", "0xa5, 0xa5", "a5a5a5", "paWlpa"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%q shows %q", text, secret)
+			}
+		}
+	}
+	if text := fmt.Sprint(key); !strings.Contains(text, "EdDSA k1") {
+		t.Errorf("%q does not name the key", text)
 	}
 }

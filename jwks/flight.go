@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -32,8 +33,10 @@ type flight struct {
 	err    error         // why it failed; read it after done
 }
 
-// errClosed is the answer of a cache that was closed.
-var errClosed = errors.New("jwks: the cache is closed")
+var (
+	errClosed  = errors.New("jwks: the cache is closed")
+	errAborted = errors.New("the fetch was aborted")
+)
 
 // An unavailableError says that the keys are out of reach. It does not unwrap:
 // that a fetch timed out must not look as if the caller's context had.
@@ -136,12 +139,26 @@ func (c *Cache) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// fly makes the fetch and, last of all, wakes who waits for it.
+// fly makes the fetch.
 func (c *Cache) fly(ctx context.Context, f *flight) {
-	defer close(f.done)
-	asked := time.Now()
-	set, lifetime, err := c.fetch(ctx)
+	var (
+		set      *keySet
+		asked    = time.Now()
+		lifetime time.Duration
+		err      = errAborted // unless fetch returns
+	)
+	defer func() {
+		if p := recover(); p != nil { // this goroutine is ours: nobody above would catch it
+			err = fmt.Errorf("panicked with a %T\n%s", p, debug.Stack())
+		}
+		c.land(f, asked, set, lifetime, err)
+	}()
+	set, lifetime, err = c.fetch(ctx)
+}
 
+// land takes over what a flight found and, last of all, wakes who waits for it.
+func (c *Cache) land(f *flight, asked time.Time, set *keySet, lifetime time.Duration, err error) {
+	defer close(f.done)
 	c.mu.Lock()
 	c.flight = nil
 	if c.closed {

@@ -3,11 +3,13 @@ package jwks_test
 import (
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/countermark/countermark/internal/memhttp"
 	"github.com/countermark/countermark/jwks"
 )
 
@@ -245,3 +247,40 @@ func TestOutage_IsLoggedWhenItBeginsAndEnds(t *testing.T) {
 		}
 	})
 }
+
+// A transport of the caller's that panics, or ends its goroutine, is an outage like
+// any other.
+func TestOutage_ATransportThatGoesDown(t *testing.T) {
+	t.Parallel()
+	for name, down := range map[string]func(){"Goexit": runtime.Goexit, "panic": func() { panic("on purpose") }} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				i := newIssuer(t, ecJWK(t, "a"))
+				server := memhttp.New(i)
+				defer server.Close()
+				calls := 0
+				transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+					if calls++; calls == 1 {
+						down()
+					}
+					return server.Client().Transport.RoundTrip(r)
+				})
+				c, err := jwks.New(jwks.Config{Issuer: issuerURL, Client: &http.Client{Transport: transport}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				if err := mustFail(t, c, "a", "ES256"); strings.Contains(err.Error(), "on purpose") {
+					t.Errorf("%v: the value may be anything", err)
+				}
+				time.Sleep(2 * time.Second)
+				mustFind(t, c, "a", "ES256")
+			})
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/countermark/countermark/internal/wire"
 )
@@ -45,6 +46,7 @@ func (g *Guard) Log(req *http.Request, status int, err error) {
 	if status == http.StatusServiceUnavailable && req.Context().Err() == nil {
 		level = slog.LevelError
 	}
+	path, _, _ := strings.Cut(req.URL.Path, ";") // what may follow is a client's idea of a parameter, a token perhaps
 	g.logger.LogAttrs(req.Context(), level, "request refused",
-		slog.Int("status", status), slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.Any("reason", err))
+		slog.Int("status", status), slog.String("method", req.Method), slog.String("path", path), slog.Any("reason", err))
 }

@@ -37,7 +37,7 @@ func TestLog_ARefusalIsLoggedWithItsReason(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, refusing(row.err), require())
-			s.send(t, "DELETE /orders/7?secret=1", "Authorization: Bearer abc")
+			s.send(t, "DELETE /orders/7;access_token=abc?secret=1", "Authorization: Bearer abc")
 			var got map[string]any
 			if err := json.Unmarshal([]byte(s.log.String()), &got); err != nil {
 				t.Fatalf("not one line of JSON: %v\n%s", err, s.log.String())
