@@ -151,8 +151,8 @@ func TestClaims_OfAnotherFormSayNoValue(t *testing.T) {
 	if asBytes != nil && strings.Contains(asBytes.Error(), "canary") {
 		t.Errorf("bytes: %v", asBytes)
 	}
-	if pe := new(time.ParseError); !errorsAs(asTime, &pe) {
-		t.Errorf("the cause is lost: %v", asTime)
+	if pe := new(time.ParseError); errorsAs(asTime, &pe) {
+		t.Errorf("a cause that holds the value can be reached: %v", asTime)
 	}
 }
 

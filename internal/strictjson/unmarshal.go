@@ -3,8 +3,11 @@ package strictjson
 import (
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -28,53 +31,50 @@ func unmarshal(data []byte, v any, known bool) error {
 	if err := m.value(reflect.TypeOf(v), data, ""); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
-		if te, ok := err.(*json.UnmarshalTypeError); ok { //nolint:errorlint // json returns it unwrapped
-			return fmt.Errorf("JSON: member %q must be %s", te.Field, kindName(te.Type))
-		}
-		return &decodeError{err}
+	if json.Unmarshal(data, v) != nil {
+		// Its error may hold what a type that decodes itself was given, as that
+		// of time.Time does.
+		return errors.New("JSON: a member is of the wrong form for its Go type")
 	}
 	return nil
 }
 
-// decodeError stands for the error of a type that decodes itself, whose text may
-// hold what it was given, as that of time.Time does.
-type decodeError struct{ cause error }
-
-func (e *decodeError) Error() string { return "JSON: a member is of the wrong form for its Go type" }
-
-func (e *decodeError) Unwrap() error { return e.cause }
-
 var (
 	jsonUnmarshaler = reflect.TypeFor[json.Unmarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	jsonNumber      = reflect.TypeFor[json.Number]()
 )
 
-// matcher holds the member names of a document against the fields of a type.
+// matcher holds the members of a document against the fields of a type: names,
+// and the kinds of the values.
 type matcher struct{ known bool }
 
 func (m matcher) value(t reflect.Type, v Value, path string) error {
 	for t != nil && t.Kind() == reflect.Pointer && !decodesItself(t) {
 		t = t.Elem()
 	}
-	if t == nil || decodesItself(t) || decodesItself(reflect.PointerTo(t)) {
+	if t == nil || v.IsNull() || decodesItself(t) || decodesItself(reflect.PointerTo(t)) {
 		return nil
+	}
+	if !fits(t, v) {
+		if path == "" {
+			return fmt.Errorf("JSON: an object cannot be read as %s", kindName(t))
+		}
+		return fmt.Errorf("JSON: member %q must be %s", path, kindName(t))
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		if !v.IsObject() {
-			return nil
-		}
 		fields := fieldsOf(t)
 		return Object(v, func(name []byte, v Value) error {
 			return m.member(fields, string(name), v, path)
 		})
 	case reflect.Map:
-		if !v.IsObject() {
-			return nil
-		}
 		return Object(v, func(name []byte, v Value) error {
-			return m.value(t.Elem(), v, join(path, string(name)))
+			key := "*" // it is a value, too, which an error of Unmarshal does not show
+			if m.known {
+				key = string(name)
+			}
+			return m.value(t.Elem(), v, join(path, key))
 		})
 	case reflect.Slice, reflect.Array:
 		var err error
@@ -92,6 +92,9 @@ func (m matcher) value(t reflect.Type, v Value, path string) error {
 
 func (m matcher) member(fields map[string]reflect.Type, name string, v Value, path string) error {
 	if t, ok := fields[name]; ok {
+		if t == nil { // a number or boolean in a string
+			return nil
+		}
 		return m.value(t, v, join(path, name))
 	}
 	for field := range fields {
@@ -109,12 +112,39 @@ func decodesItself(t reflect.Type) bool {
 	return t.Implements(jsonUnmarshaler) || t.Implements(textUnmarshaler)
 }
 
-// fieldsOf returns the member names that encoding/json knows for the struct t.
+// fits reports whether v is of the kind of JSON value that goes into a t, and a
+// number within its range.
+func fits(t reflect.Type, v Value) bool {
+	var err error
+	switch t.Kind() {
+	case reflect.String:
+		return len(v) > 0 && v[0] == '"' || t == jsonNumber && v.IsNumber()
+	case reflect.Bool:
+		return len(v) > 0 && (v[0] == 't' || v[0] == 'f')
+	case reflect.Struct, reflect.Map:
+		return v.IsObject()
+	case reflect.Slice:
+		return len(v) > 0 && (v[0] == '[' || v[0] == '"' && t.Elem().Kind() == reflect.Uint8) // base64
+	case reflect.Array:
+		return len(v) > 0 && v[0] == '['
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		_, err = strconv.ParseInt(string(v), 10, t.Bits())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		_, err = strconv.ParseUint(string(v), 10, t.Bits())
+	case reflect.Float32, reflect.Float64:
+		_, err = strconv.ParseFloat(string(v), t.Bits())
+	default: // an interface takes anything; encoding/json refuses the rest
+	}
+	return err == nil
+}
+
+// fieldsOf returns the member names that encoding/json knows for the struct t,
+// each with its type, nil for one with the option string.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	fields := make(map[string]reflect.Type)
 	for _, f := range reflect.VisibleFields(t) {
 		tag := f.Tag.Get("json")
-		name, _, _ := strings.Cut(tag, ",")
+		name, options, _ := strings.Cut(tag, ",")
 		if !f.IsExported() || tag == "-" || (f.Anonymous && name == "") {
 			continue
 		}
@@ -122,6 +152,9 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 			name = f.Name
 		}
 		fields[name] = f.Type
+		if slices.Contains(strings.Split(options, ","), "string") {
+			fields[name] = nil
+		}
 	}
 	return fields
 }

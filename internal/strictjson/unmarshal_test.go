@@ -2,6 +2,7 @@ package strictjson
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -20,6 +21,13 @@ type sample struct {
 	Any  any                 `json:"any"`
 	Raw  json.RawMessage     `json:"raw"`
 	Skip string              `json:"-"`
+
+	Flag   bool        `json:"flag"`
+	Byte   uint8       `json:"byte"`
+	Float  *float32    `json:"float"`
+	Text   int         `json:"text,string"`
+	Bytes  []byte      `json:"bytes"`
+	Number json.Number `json:"number"`
 	embedded
 }
 
@@ -38,8 +46,18 @@ func TestUnmarshal(t *testing.T) {
 		"another case, in a list":  {doc: `{"list":[{"INNER":"n"}]}`, wantErr: `differs from "list[0].inner"`, strict: true},
 		"another case, embedded":   {doc: `{"Inner":"n"}`, wantErr: `differs from "inner"`, strict: true},
 		"a duplicate":              {doc: `{"name":"a","name":"b"}`, wantErr: `a second member`, strict: true},
-		"another type":             {doc: `{"name":1}`, wantErr: `"name" must be a string`, strict: true},
-		"another type, in an item": {doc: `{"list":[{"inner":7}]}`, wantErr: `must be a string`, strict: true},
+		"another type":             {doc: `{"name":1}`, wantErr: `member "name" must be a string`, strict: true},
+		"another type, in an item": {doc: `{"list":[{},{"inner":7}]}`, wantErr: `member "list[1].inner" must be a string`, strict: true},
+		"another type, embedded":   {doc: `{"inner":[]}`, wantErr: `member "inner" must be a string`, strict: true},
+		"another type of an item":  {doc: `{"list":[7]}`, wantErr: `member "list[0]" must be an object`, strict: true},
+		"no array":                 {doc: `{"list":{}}`, wantErr: `member "list" must be an array`, strict: true},
+		"no object":                {doc: `{"map":[]}`, wantErr: `member "map" must be an object`, strict: true},
+		"no boolean":               {doc: `{"flag":"true"}`, wantErr: `member "flag" must be a boolean`, strict: true},
+		"no whole number":          {doc: `{"byte":1.5}`, wantErr: `member "byte" must be a number in range`, strict: true},
+		"too large a number":       {doc: `{"byte":256}`, wantErr: `member "byte" must be a number in range`, strict: true},
+		"a number in a string":     {doc: `{"float":"1"}`, wantErr: `member "float" must be a number in range`, strict: true},
+		"null everywhere":          {doc: `{"name":null,"list":[null],"map":{"a":null},"flag":null,"byte":null,"text":null,"inner":null}`},
+		"every kind":               {doc: `{"flag":false,"byte":255,"float":-1e3,"text":"8","bytes":"AAEC","number":1.50}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,6 +73,33 @@ func TestUnmarshal(t *testing.T) {
 	}
 }
 
+// A map's key is a value of the document: only who wrote it gets to see it.
+func TestUnmarshal_ErrorsHoldNoKeyOfAMap(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{`{"map":{"canary":{"INNER":"n"}}}`, `{"map":{"canary":{"inner":1}}}`} {
+		err := Unmarshal([]byte(doc), new(sample))
+		if err == nil || !strings.Contains(err.Error(), `"map.*.inner"`) || strings.Contains(err.Error(), "canary") {
+			t.Error(err)
+		}
+		if err := UnmarshalKnown([]byte(doc), new(sample)); err == nil || !strings.Contains(err.Error(), `"map.canary.inner"`) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestUnmarshal_IntoWhatIsNoObject(t *testing.T) {
+	t.Parallel()
+	for want, target := range map[string]any{
+		"JSON: an object cannot be read as a string":          new(string),
+		"JSON: an object cannot be read as an array":          new([]any),
+		"JSON: an object cannot be read as a number in range": new(int),
+	} {
+		if err := Unmarshal([]byte(`{"a":1}`), target); err == nil || err.Error() != want {
+			t.Errorf("%T: %v", target, err)
+		}
+	}
+}
+
 // A type that decodes itself may quote what it was given.
 func TestUnmarshal_ErrorsHoldNoValue(t *testing.T) {
 	t.Parallel()
@@ -64,7 +109,7 @@ func TestUnmarshal_ErrorsHoldNoValue(t *testing.T) {
 		}),
 	} {
 		err := Unmarshal([]byte(`{"X":"canary"}`), target)
-		if err == nil || strings.Contains(err.Error(), "canary") {
+		if err == nil || strings.Contains(err.Error(), "canary") || errors.Unwrap(err) != nil {
 			t.Errorf("%T: %v", target, err)
 		}
 	}
