@@ -81,6 +81,9 @@ func (s *Server) sign(_ context.Context, c *claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing with key %q: %w", key.ID, err)
 	}
+	if len(token) > maxToken { // nobody would read it, this server included
+		return "", refuse(invalidScope, "the token would be too long: narrow it by scope and resource")
+	}
 	return token, nil
 }
 
@@ -139,7 +142,14 @@ func (s *Server) stored(ctx context.Context, token string) (*claims, error) {
 	if err := strictjson.Unmarshal(r.Data, c); err != nil {
 		return nil, fmt.Errorf("record of an access token: %w", err)
 	}
-	return c, nil
+	switch {
+	case c.ExpiresAt == nil || c.ID == "" || c.grant == "":
+		return nil, errors.New("record of an access token: it has no exp, jti or grant")
+	case c.Issuer != s.issuer: // another server shares the store
+		return nil, ErrNotFound
+	default:
+		return c, nil
+	}
 }
 
 // verified reads a JWT that one of the published keys signed as an access token.

@@ -208,6 +208,46 @@ func TestPoint41_Limits(t *testing.T) {
 	}
 }
 
+// Whatever is asked for, a body that never ends holds nothing for longer than a
+// form does.
+func TestPoint41_SlowBodiesAreLeftAtEveryPath(t *testing.T) {
+	t.Parallel()
+	const length, chunked = "Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"
+	for _, head := range []string{
+		"POST /token HTTP/1.1\r\nContent-Type: text/plain\r\n" + length,
+		"POST /token?x HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n" + length,
+		"PUT /token HTTP/1.1\r\n" + length,
+		"OPTIONS /token HTTP/1.1\r\n" + chunked,
+		"GET /jwks HTTP/1.1\r\n" + length,
+		"GET /.well-known/oauth-authorization-server HTTP/1.1\r\n" + chunked,
+		"POST /nowhere HTTP/1.1\r\n" + chunked,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := authserver.New(authserver.Config{Issuer: "https://issuer.example", Clients: clients(), Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := memhttp.New(s)
+			defer m.Close()
+			conn, err := m.Client().Transport.(*http.Transport).DialContext(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			began := time.Now()
+			if err := conn.SetDeadline(began.Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, head+"Host: issuer.example\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, conn); err != nil || time.Since(began) > 11*time.Second {
+				t.Errorf("%.30q: open for %v, %v", head, time.Since(began), err)
+			}
+		})
+	}
+}
+
 func TestPoint41_SlowClientsAreLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,7 +2,9 @@ package authserver_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -66,6 +68,24 @@ func TestPoint17_FormsOnly(t *testing.T) {
 		req.Header.Set("Content-Type", contentType)
 		if a := i.do(req); a.status != status || status != 200 && a.member("error") != "invalid_request" {
 			t.Errorf("%q: %d %s", contentType, a.status, a.body)
+		}
+	}
+}
+
+func TestPoint17_OneContentTypeAndNoContentEncoding(t *testing.T) {
+	t.Parallel()
+	i := start(t, "")
+	for name, values := range map[string][2]string{
+		"a second type": {"Content-Type", "application/json"},
+		"the same type": {"Content-Type", "application/x-www-form-urlencoded"},
+		"compressed":    {"Content-Encoding", "gzip"},
+		"in two layers": {"Content-Encoding", "identity, gzip"},
+	} {
+		req := i.request("/token", "grant_type=client_credentials")
+		req.SetBasicAuth(shop.id, shop.secret)
+		req.Header.Add(values[0], values[1])
+		if a := i.do(req); a.status != 415 || a.member("error") != "invalid_request" {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}
 }
@@ -243,6 +263,55 @@ func TestPoint20_AFailureTellsNothing(t *testing.T) {
 				t.Errorf("%q: %s\nand not %s", as.id, got, want)
 			}
 		}
+	}
+}
+
+// What is wrong with a stored client, too, is told to nobody who has not its
+// secret, and finding out about a client costs as much as about none.
+func TestPoint20_AFailureTellsNothingOfStoredClients(t *testing.T) {
+	t.Parallel()
+	stored := authserver.Client{ClientID: "stored", SecretHash: authserver.HashOf("0123456789")}
+	broken := stored
+	broken.ClientID, broken.Scope = "broken", "two  spaces"
+	s := fixedStore{Store: authserver.NewMemoryStore(nil), clients: map[string]*authserver.Client{
+		"stored": &stored, "broken": &broken, "Stored": &stored, "none": nil,
+	}}
+	i := start(t, "", withStore(s))
+	grant := form("grant_type", "client_credentials")
+	want := i.post("/token", stranger, grant)
+	for _, id := range []string{"stored", "broken", "Stored"} {
+		if a := i.post("/token", login{id, "x"}, grant); a.status != 401 || string(a.body) != string(want.body) {
+			t.Errorf("%s: %d %s", id, a.status, a.body)
+		}
+	}
+	for id, status := range map[string]int{"stored": 400, "broken": 500, "Stored": 401, "none": 503} {
+		if a := i.post("/token", login{id, "0123456789"}, grant); a.status != status {
+			t.Errorf("%s with its secret: %d %s", id, a.status, a.body)
+		}
+	}
+	if log := i.log.String(); !strings.Contains(log, `client \"broken\" in the store: scope: `) {
+		t.Errorf("the log does not say why: %s", log)
+	}
+}
+
+// As long as nobody has its secret, a stored client costs no more work than one
+// that is not there.
+func TestPoint20_AFailureTakesNoLongerForStoredClients(t *testing.T) { //nolint:paralleltest // it counts allocations
+	stored := authserver.Client{ClientID: "stored", SecretHash: authserver.HashOf("0123456789"), Scope: strings.Repeat("scope ", 99) + "scope"}
+	for n := range 99 {
+		stored.Audience = append(stored.Audience, fmt.Sprint("https://api.example/", n))
+	}
+	s := fixedStore{Store: authserver.NewMemoryStore(nil), clients: map[string]*authserver.Client{"stored": &stored}}
+	i := start(t, "", withStore(s), func(c *authserver.Config) { c.Logger = slog.New(slog.DiscardHandler) })
+	cost := func(id string) float64 {
+		return testing.AllocsPerRun(20, func() {
+			req := i.request("/token", "grant_type=client_credentials")
+			req.SetBasicAuth(id, "x")
+			i.ServeHTTP(httptest.NewRecorder(), req)
+		})
+	}
+	if absent, there := cost("absent"), cost("stored"); there > absent+1 {
+		t.Errorf("%v allocations for a client that is there, %v for one that is not", there, absent)
 	}
 }
 

@@ -51,6 +51,35 @@ func TestPoint29_AccessTokensFollowRFC9068(t *testing.T) {
 	}
 }
 
+// What is issued can be introspected and revoked, or it is not issued.
+func TestPoint29_NoTokenIsTooLongToBeReadBack(t *testing.T) {
+	t.Parallel()
+	long := login{"long", "0123456789"}
+	scopes := make([]string, 100) // in JSON each < takes six bytes
+	for n := range scopes {
+		scopes[n] = fmt.Sprint(strings.Repeat("<", 30), n)
+	}
+	i := start(t, "", func(c *authserver.Config) {
+		c.Clients = append(c.Clients, authserver.Client{
+			ClientID: long.id, SecretHash: authserver.HashOf(long.secret), GrantTypes: []string{"client_credentials"},
+			Scope: strings.Join(scopes, " "), Audience: []string{ordersAPI},
+		})
+	})
+	refused := 0
+	for n := 1; n <= len(scopes); n++ {
+		a := i.post("/token", long, form("grant_type", "client_credentials", "scope", strings.Join(scopes[:n], " ")))
+		switch token := a.member("access_token"); {
+		case a.status == 400 && a.member("error") == "invalid_scope":
+			refused++
+		case a.status != 200 || !i.active(orders, token):
+			t.Fatalf("%d scopes: %d, a token of %d bytes: %s", n, a.status, len(token), a.body)
+		}
+	}
+	if refused == 0 || refused == len(scopes) {
+		t.Errorf("%d of %d were refused", refused, len(scopes))
+	}
+}
+
 func TestPoint32_Introspection(t *testing.T) {
 	t.Parallel()
 	i := start(t, "")

@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -38,12 +39,13 @@ type Client struct {
 	// to: https, http on a loopback host, or a private-use scheme with a dot
 	// (RFC 8252 section 7.1). They are checked; no grant uses them yet.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
-	// Scope holds the scopes that the client may ask for, separated by spaces.
-	// A request without scope gets them all. Empty means none.
+	// Scope holds the scopes that the client may ask for, separated by spaces,
+	// 256 at most. A request without scope gets them all. Empty means none.
 	Scope string `json:"scope,omitempty"`
-	// Audience are the resources that the client may get tokens for, named by
-	// absolute URIs as a rule (RFC 8707) and compared byte for byte. A request
-	// without resource gets one token for them all. Empty means none.
+	// Audience are the resources that the client may get tokens for, compared
+	// byte for byte. A request without resource gets one token for them all. A
+	// name that is no absolute URI, as api is not, can be had in this way alone:
+	// as resource it is refused (RFC 8707 section 2). Empty means none.
 	Audience []string `json:"audience,omitempty"`
 	// AccessTokenStrategy is jwt or opaque; empty means jwt (RFC 9068). An opaque
 	// token says nothing to its bearer and is judged by introspection alone, so
@@ -74,7 +76,7 @@ type client struct {
 }
 
 // newClient checks c and copies it. An error begins with the metadata name of
-// what is wrong.
+// what is wrong, or the field's if it has none.
 func newClient(c *Client) (*client, error) {
 	n := &client{Client: *c.clone()}
 	if n.TokenEndpointAuthMethod == "" {
@@ -85,15 +87,17 @@ func newClient(c *Client) (*client, error) {
 	}
 	var ok bool
 	if n.scopes, ok = parseScope(c.Scope); !ok {
-		return nil, errors.New("scope: must be scope tokens with single spaces between (RFC 6749 section 3.3)")
+		return nil, errors.New("scope: must be scope tokens with single spaces between, 256 at most (RFC 6749 section 3.3)")
 	}
 	switch {
+	case c.ClientID == "":
+		return nil, errors.New("client_id: required")
 	case !isClientID(c.ClientID):
 		return nil, fmt.Errorf("client_id: must be 1 to %d printable ASCII characters", maxClientID)
 	case c.SecretHash == Hash{}:
-		return nil, errors.New("client_secret: required")
+		return nil, errors.New("SecretHash: required, HashOf the client's secret")
 	case c.SecretHash == HashOf(""):
-		return nil, errors.New("client_secret: must not be empty")
+		return nil, errors.New("SecretHash: is that of an empty secret")
 	case !slices.Contains(authMethods, n.TokenEndpointAuthMethod):
 		return nil, notSupported("token_endpoint_auth_method", n.TokenEndpointAuthMethod, authMethods)
 	case !slices.Contains(strategies, n.AccessTokenStrategy):
@@ -113,6 +117,13 @@ func newClient(c *Client) (*client, error) {
 		if err := checkAudience(a); err != nil {
 			return nil, fmt.Errorf("audience[%d]: %w", i, err)
 		}
+		if slices.Contains(c.Audience[:i], a) {
+			return nil, fmt.Errorf("audience[%d]: is there twice", i)
+		}
+	}
+	if size := len(c.Scope) + len(strings.Join(c.Audience, `","`)); len(c.GrantTypes) > 0 && n.AccessTokenStrategy == strategyJWT &&
+		base64.RawURLEncoding.EncodedLen(size) > maxToken {
+		return nil, fmt.Errorf("scope: with audience it does not fit into a JWT of %d KiB", maxToken>>10)
 	}
 	return n, nil
 }
@@ -142,7 +153,15 @@ func checkRedirectURI(raw string) error {
 	if err == nil && strings.Contains(u.Scheme, ".") && !strings.Contains(raw, "#") {
 		return nil // RFC 8252 section 7.1
 	}
-	return fetch.CheckURL(raw)
+	if err := fetch.CheckURL(raw); err != nil {
+		return err
+	}
+	switch dots := strings.Split(u.Path, "/"); {
+	case slices.Contains(dots, ".") || slices.Contains(dots, ".."):
+		return errors.New("must not have dot segments, which a browser takes out")
+	default:
+		return checkHost(u)
+	}
 }
 
 // checkAudience wants a StringOrURI (RFC 7519 section 2); a URI without a

@@ -80,11 +80,13 @@ func basicCredentials(header string) []credentials {
 
 // identify returns the client whose credentials are among offers. Every offer is
 // compared, in constant time, and against something even if there is no such
-// client: how long it takes tells nobody which clients exist.
+// client; only to whoever has the secret is anything else of a client worth a
+// look. So how long it takes, apart from the store's own time, tells nobody which
+// clients exist.
 func (s *Server) identify(ctx context.Context, offers []credentials) (*client, error) {
-	var found *client
+	var found *Client
 	for _, offer := range offers {
-		c, err := s.client(ctx, offer.id)
+		c, err := s.registered(ctx, offer.id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
@@ -100,28 +102,36 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 	if found == nil {
 		return nil, refuse(invalidClient, "client authentication failed")
 	}
-	return found, nil
+	if c, ok := s.clients[found.ClientID]; ok {
+		return c, nil
+	}
+	c, err := newClient(found)
+	if err != nil {
+		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
+	}
+	return c, nil
 }
 
-// client returns the registered client, those of the configuration first, or
-// ErrNotFound.
-func (s *Server) client(ctx context.Context, id string) (*client, error) {
+// registered returns the client with an ID, those of the configuration first, or
+// ErrNotFound. One of the store is not yet checked, and not to be changed.
+func (s *Server) registered(ctx context.Context, id string) (*Client, error) {
 	if c, ok := s.clients[id]; ok {
-		return c, nil
+		return &c.Client, nil
 	}
 	if !isClientID(id) { // a database might choke on it
 		return nil, ErrNotFound
 	}
 	stored, err := s.store.Client(ctx, id)
-	if errors.Is(err, ErrNotFound) {
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil, ErrNotFound
-	}
-	if err != nil {
+	case err != nil:
 		return nil, storeFailed(err)
+	case stored == nil:
+		return nil, storeFailed(errors.New("the client is nil and so is the error"))
+	case stored.ClientID != id: // as from a database that compares without regard to case
+		return nil, ErrNotFound
+	default:
+		return stored, nil
 	}
-	c, err := newClient(stored)
-	if err != nil {
-		return nil, fmt.Errorf("client %q in the store: %w", id, err)
-	}
-	return c, nil
 }

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/url"
 	"path"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +16,10 @@ import (
 	"github.com/countermark/countermark/internal/fetch"
 )
 
-const defaultLifetime = 10 * time.Minute
+const (
+	defaultLifetime = 10 * time.Minute
+	maxLifetime     = 24 * time.Hour
+)
 
 // Config is what a [Server] is made of. It is copied: changes after [New] have
 // no effect.
@@ -27,15 +32,17 @@ type Config struct {
 	// take precedence over them, and are not written to it.
 	Clients []Client
 	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
-	// its own.
+	// its own: a restart makes opaque tokens void, and forgets which JWTs were
+	// revoked, which are good again if their key is still among Keys.
 	Store Store
 	// Keys are the signing keys. The first one signs; the others are published
 	// only: keys whose tokens are still about, or one that is to sign after the
 	// next start. Empty means a new ES256 key, whose tokens nobody can verify
-	// after a restart.
+	// after a restart. What [Server.RotateKeys] does is not written down: at the
+	// next start, and in other processes, the keys are those given here.
 	Keys []SigningKey
-	// TokenLifetime is how long an access token is good, in whole seconds. 0
-	// means 10 minutes.
+	// TokenLifetime is how long an access token is good, in whole seconds and at
+	// most 24 hours. 0 means 10 minutes.
 	TokenLifetime time.Duration
 	// AllowedOrigins are the web origins, as in https://app.example, whose pages
 	// may call the server with fetch. Empty means none.
@@ -73,14 +80,17 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.clients[c.ClientID] = c
 	}
-	if s.store == nil {
+	switch {
+	case s.store == nil:
 		s.store = NewMemoryStore(nil)
+	case isNil(s.store):
+		return nil, fmt.Errorf("authserver: Config.Store: is a nil %T; leave the field out for a store in memory", s.store)
 	}
 	if s.lifetime == 0 {
 		s.lifetime = defaultLifetime
 	}
-	if s.lifetime < time.Second || s.lifetime%time.Second != 0 {
-		return nil, errors.New("authserver: Config.TokenLifetime: must be whole seconds, one at least")
+	if s.lifetime < time.Second || s.lifetime > maxLifetime || s.lifetime%time.Second != 0 {
+		return nil, errors.New("authserver: Config.TokenLifetime: must be whole seconds, from one second to 24 hours")
 	}
 	for i, origin := range cfg.AllowedOrigins {
 		if err := checkOrigin(origin); err != nil {
@@ -90,8 +100,11 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if s.log == nil {
+	switch {
+	case s.log == nil:
 		s.log = slog.Default()
+	case s.log.Handler() == nil:
+		return nil, errors.New("authserver: Config.Logger: has no handler; slog.New makes one that has")
 	}
 	keys := cfg.Keys
 	if len(keys) == 0 {
@@ -121,14 +134,42 @@ func parseIssuer(raw string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.String() != raw || !isClean(u.Path) {
-		return nil, errors.New("must be in normal form: scheme in lower case, escapes where needed, no dots or empty parts in its path")
+	if u.String() != raw || u.Host != strings.ToLower(u.Host) || !isClean(u.Path) {
+		return nil, errors.New("must be in normal form: scheme and host in lower case, escapes where needed, no dots or empty parts in its path")
 	}
-	return u, nil
+	return u, checkHost(u)
 }
 
 // isClean reports whether nobody would shorten p, but for a slash at its end.
-func isClean(p string) bool { return p == "" || path.Clean(p) == p || path.Clean(p)+"/" == p }
+func isClean(p string) bool {
+	return p == "" || path.Clean(p) == p || path.Clean(p)+"/" == p && p != "//"
+}
+
+// checkHost wants a host and port that somebody can be reached at.
+func checkHost(u *url.URL) error {
+	_, port, hasPort := strings.Cut(u.Host[strings.LastIndex(u.Host, "]")+1:], ":")
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case hasPort && (err != nil || n == 0):
+		return errors.New("must have a port from 1 to 65535, or none and no colon")
+	case strings.Contains(u.Host, "*"):
+		return errors.New("must name one host: * stands for nothing")
+	default:
+		return nil
+	}
+}
+
+// isNil reports whether v is a nil pointer or the like: an interface that holds
+// one is not nil itself.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	switch r.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Func, reflect.Chan:
+		return r.IsNil()
+	default:
+		return false
+	}
+}
 
 // checkOrigin wants what a browser sends as Origin (RFC 6454 section 6.2): it is
 // compared byte for byte.
@@ -141,5 +182,5 @@ func checkOrigin(raw string) error {
 	if raw != strings.ToLower(raw) || strings.ContainsAny(host, "/?") || strings.HasSuffix(host, defaultPort) {
 		return errors.New("must be scheme and host in lower case, with the port unless it is the default one, and nothing else")
 	}
-	return nil
+	return checkHost(&url.URL{Host: host})
 }

@@ -28,6 +28,12 @@
 // knows of it at once; a resource server that verifies JWTs by itself learns of
 // it when the token expires.
 //
+// A client that revokes another client's token is refused, as RFC 7009 section
+// 2.1 has it, and so learns that the token is alive. Whoever holds a token could
+// learn that from any API that takes it.
+//
+// No JWT is issued that is longer than 16 KiB: the request for it is refused.
+//
 // # Clients
 //
 // Every client authenticates, in the one way that it is registered for. Basic
@@ -36,7 +42,10 @@
 //
 // # Limits
 //
-// A form has at most 64 KiB and 64 parameters and arrives within 10 seconds.
-// Whatever comes before it is the business of the [http.Server]: set its
-// ReadHeaderTimeout and MaxHeaderBytes.
+// A form has at most 64 KiB and 64 parameters. The body of any request that gets
+// to the [Server] arrives within 10 seconds or is given up, whatever its path and
+// method. Whatever comes before it, and requests that something else answers, as
+// a mux in front does for paths that it does not know, are the business of the
+// [http.Server]: set its ReadHeaderTimeout, ReadTimeout and MaxHeaderBytes. How
+// often a client may ask is limited nowhere.
 package authserver

@@ -16,7 +16,7 @@ import (
 const (
 	maxBody     = 64 << 10         // bytes of a form
 	maxParams   = 64               // parameters of a form
-	bodyTimeout = 10 * time.Second // for a form to arrive whole
+	bodyTimeout = 10 * time.Second // for the body of a request to arrive whole
 
 	formType = "application/x-www-form-urlencoded"
 )
@@ -63,12 +63,13 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, refuse(invalidRequest, "parameters belong in the body, not in the URL")
 	}
-	if mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mt != formType {
-		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Type must be "+formType)
+	mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if mt != formType || len(r.Header.Values("Content-Type")) > 1 {
+		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Type must be "+formType+", once")
 	}
-	// A client that never finishes must not hold a goroutine; where deadlines
-	// are not supported there is no connection to wait on.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	if len(r.Header.Values("Content-Encoding")) > 0 { // RFC 9110 section 15.5.16
+		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Encoding is not supported")
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, refuseWith(http.StatusRequestEntityTooLarge, invalidRequest, "the body is larger than "+strconv.Itoa(maxBody)+" bytes")

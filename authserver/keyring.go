@@ -42,7 +42,12 @@ const (
 // RotateKeys has next take over as the signing key in the way that how says. A
 // key that is waiting to take over still does before it if the rotation is
 // scheduled, otherwise it is dropped. It is an error, and changes nothing, if
-// next is unusable or its ID is taken.
+// next is unusable, if its ID is taken by another key or one that signs, or if it
+// or its ID was withdrawn. A key of [Config.Keys] that is only published may take
+// over, under the ID and for the algorithm that it has there.
+//
+// What it does is not written down: every process that signs for the issuer has
+// to be told, and the next start begins with [Config.Keys] again.
 func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) error {
 	key, err := newSigningKey("RotateKeys: SigningKey", next)
 	if err != nil {
@@ -59,8 +64,10 @@ func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) 
 // A keyring holds the keys that are published and knows which one signs. What is
 // due changes by reading the clock: nothing runs in the background.
 type keyring struct {
-	mu   sync.Mutex // held while the keys change
 	keys atomic.Pointer[[]ringKey]
+
+	mu        sync.Mutex          // held while the keys change
+	withdrawn map[string]struct{} // IDs and thumbprints that never come back
 }
 
 type ringKey struct {
@@ -92,8 +99,11 @@ func newKeyring(keys []SigningKey) (*keyring, error) {
 func (r *keyring) rotate(next signingKey, how Rotation, now time.Time, lifetime time.Duration) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.isWithdrawn(next) {
+		return errors.New("authserver: RotateKeys: SigningKey: this key, or one with its ID, was withdrawn")
+	}
 	ring := r.published(now)
-	if find(ring, next.ID) != nil {
+	if known := find(ring, next.ID); known != nil && (!known.idle || known.published != next.published) {
 		return errors.New("authserver: RotateKeys: SigningKey.ID: a published key has it")
 	}
 	from := now
@@ -103,16 +113,37 @@ func (r *keyring) rotate(next signingKey, how Rotation, now time.Time, lifetime 
 	case RotateNow:
 		ring = slices.DeleteFunc(ring, func(k ringKey) bool { return k.from.After(now) })
 	case RotateAndWithdraw:
+		r.withdraw(ring, next)
 		ring = nil
 	default:
 		return errors.New("authserver: RotateKeys: unknown Rotation")
 	}
+	ring = slices.DeleteFunc(ring, func(k ringKey) bool { return k.ID == next.ID }) // idle so far
 	if last := signerAt(ring, from); last != nil {
 		last.until = from.Add(lifetime + clockSkew)
 	}
 	ring = append(ring, ringKey{signingKey: next, from: from})
 	r.keys.Store(&ring)
 	return nil
+}
+
+// withdraw remembers all keys of a ring but one.
+func (r *keyring) withdraw(ring []ringKey, but signingKey) {
+	if r.withdrawn == nil {
+		r.withdrawn = make(map[string]struct{})
+	}
+	for _, k := range ring {
+		if k.ID != but.ID {
+			r.withdrawn[k.ID] = struct{}{}
+			r.withdrawn[k.published.thumbprint()] = struct{}{}
+		}
+	}
+}
+
+func (r *keyring) isWithdrawn(k signingKey) bool {
+	_, byID := r.withdrawn[k.ID]
+	_, byKey := r.withdrawn[k.published.thumbprint()]
+	return byID || byKey
 }
 
 // published returns a copy of the keys that are published at now.

@@ -16,8 +16,9 @@ import (
 
 // A SigningKey signs tokens. It prints without the key.
 type SigningKey struct {
-	// ID is the kid by which the key is found in the key set. Empty means the
-	// key's SHA-256 thumbprint (RFC 7638).
+	// ID is the kid by which the key is found in the key set, at most 255
+	// printable ASCII characters. Empty means the key's SHA-256 thumbprint (RFC
+	// 7638).
 	ID string
 	// Algorithm is the JWS algorithm that the key is used with: ES256, RS256,
 	// PS256, EdDSA and their kin. Empty means the one that goes with the curve,
@@ -65,6 +66,8 @@ func (k SigningKey) GoString() string { return k.String() }
 // LogValue is String, for log/slog.
 func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
+const maxKeyID = 255
+
 // signingKey is a SigningKey that was checked, its defaults filled in.
 type signingKey struct {
 	SigningKey
@@ -76,8 +79,13 @@ type signingKey struct {
 // newSigningKey checks k, which an error calls by name. It signs nothing, since
 // the key may be far away.
 func newSigningKey(name string, k SigningKey) (signingKey, error) {
-	if k.Signer == nil {
+	switch {
+	case k.Signer == nil || isNil(k.Signer):
 		return signingKey{}, fmt.Errorf("authserver: %s.Signer: required", name)
+	case !hasPublic(k.Signer):
+		return signingKey{}, fmt.Errorf("authserver: %s.Signer: the %T holds no key", name, k.Signer)
+	case len(k.ID) > maxKeyID || !printable(k.ID):
+		return signingKey{}, fmt.Errorf("authserver: %s.ID: must be at most %d printable ASCII characters", name, maxKeyID)
 	}
 	public := k.Signer.Public()
 	fitting := jose.AlgorithmsFor(public)
@@ -105,4 +113,17 @@ func newSigningKey(name string, k SigningKey) (signingKey, error) {
 		public:     public,
 		published:  publishedJWK{jwk: jwk, Kid: k.ID, Alg: k.Algorithm, Use: "sig"},
 	}, nil
+}
+
+// hasPublic reports whether a private key of the standard library is more than a
+// zero value, of which it could not be asked for its public key.
+func hasPublic(s crypto.Signer) bool {
+	switch k := s.(type) {
+	case *ecdsa.PrivateKey:
+		return k.Curve != nil && k.X != nil && k.Y != nil && k.D != nil //nolint:staticcheck // only to see whether they are there
+	case ed25519.PrivateKey:
+		return len(k) == ed25519.PrivateKeySize
+	default:
+		return true // a zero RSA key says of itself that it is too short
+	}
 }

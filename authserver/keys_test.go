@@ -175,6 +175,56 @@ func TestRotateKeys_AndWithdraw(t *testing.T) {
 	}
 }
 
+// A key that got out does not come back, neither as itself nor in name.
+func TestRotateKeys_WhatWasWithdrawnStaysSo(t *testing.T) {
+	t.Parallel()
+	one, idle, two := key(t, "ES256", "one"), key(t, "RS256", "idle"), key(t, "ES256", "two")
+	i := start(t, "", withKeys(one, idle))
+	if err := i.RotateKeys(t.Context(), two, authserver.RotateAndWithdraw); err != nil {
+		t.Fatal(err)
+	}
+	renamed := one
+	renamed.ID = "fresh"
+	for name, k := range map[string]authserver.SigningKey{"itself": one, "idle": idle, "renamed": renamed, "its name": key(t, "ES256", "one")} {
+		for _, how := range []authserver.Rotation{authserver.RotateScheduled, authserver.RotateNow, authserver.RotateAndWithdraw} {
+			if err := i.RotateKeys(t.Context(), k, how); err == nil || !strings.HasSuffix(err.Error(), "was withdrawn") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if i.kids() != "two" {
+		t.Errorf("%s are published", i.kids())
+	}
+}
+
+// A key that was published ahead takes over, in every way, and only as itself.
+func TestRotateKeys_ToAKeyOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	one, next := key(t, "ES256", "one"), key(t, "RS256", "next")
+	for how, want := range map[authserver.Rotation][2]string{
+		authserver.RotateScheduled: {"one", "one next"}, authserver.RotateNow: {"next", "one next"}, authserver.RotateAndWithdraw: {"next", "next"},
+	} {
+		i := start(t, "", withKeys(one, next))
+		other := next
+		other.Algorithm = "PS256"
+		for _, k := range []authserver.SigningKey{one, key(t, "RS256", "next"), other} {
+			if err := i.RotateKeys(t.Context(), k, how); err == nil || !strings.Contains(err.Error(), "SigningKey.ID: ") {
+				t.Errorf("%v: %v", k, err)
+			}
+		}
+		if err := i.RotateKeys(t.Context(), next, how); err != nil {
+			t.Fatal(err)
+		}
+		if header, _ := parts(t, i.token(shop)); header["kid"] != want[0] || i.kids() != want[1] {
+			t.Errorf("%v signs, %s are published; want %v", header["kid"], i.kids(), want)
+		}
+		i.clock.Advance(15 * time.Minute)
+		if header, _ := parts(t, i.token(shop)); header["kid"] != "next" {
+			t.Errorf("%v signs in the end", header["kid"])
+		}
+	}
+}
+
 func TestRotateKeys_NowOvertakesAScheduledKey(t *testing.T) {
 	t.Parallel()
 	i := start(t, "", withKeys(key(t, "ES256", "one")))

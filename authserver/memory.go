@@ -1,8 +1,11 @@
 package authserver
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -12,17 +15,23 @@ const defaultMaxRecords = 250_000
 
 // MemoryStoreOptions are the bounds of a [MemoryStore].
 type MemoryStoreOptions struct {
-	// MaxRecords is how many records there may be, and how many grants: they
-	// have the same bound, each for itself, so that no flood of tokens keeps a
-	// revocation out. 0 or less means 250,000; a record takes about half a
-	// kilobyte. Beyond it there is ErrFull.
+	// MaxRecords is how many records there may be, and how many grants, and how
+	// many clients: they have the same bound, each for itself, so that no flood
+	// of opaque tokens keeps a revocation out. 0 or less means 250,000; a record
+	// takes about half a kilobyte. Beyond it there is ErrFull.
+	//
+	// All clients share it. One of them can fill it by itself, with opaque tokens
+	// or by revoking its own tokens, and then nobody has room for more of either
+	// until those expire: where clients do not trust each other, limit the rate
+	// of each in front of the server.
 	MaxRecords int
 }
 
-// A MemoryStore is a [Store] that lasts as long as its process. It is safe for
-// concurrent use.
+// A MemoryStore is a [Store] that lasts as long as its process: with it,
+// revocations are forgotten at a restart. The zero value is an empty one with the
+// default bounds. It is safe for concurrent use.
 type MemoryStore struct {
-	limit int
+	limit int // 0: the default
 
 	mu      sync.Mutex
 	clients map[string]*Client
@@ -48,27 +57,28 @@ type memoryRecord struct {
 
 // NewMemoryStore returns an empty store; opts may be nil.
 func NewMemoryStore(opts *MemoryStoreOptions) *MemoryStore {
-	limit := defaultMaxRecords
-	if opts != nil && opts.MaxRecords > 0 {
-		limit = opts.MaxRecords
+	m := &MemoryStore{}
+	if opts != nil {
+		m.limit = max(opts.MaxRecords, 0)
 	}
-	return &MemoryStore{
-		limit:   limit,
-		clients: make(map[string]*Client),
-		grants:  make(map[string]*Grant),
-		records: make(map[recordKey]*memoryRecord),
-	}
+	return m
 }
 
-// PutClient registers c in place of any client with its ClientID. What is wrong
-// with c shows when it is used; [Config.Clients] are checked at once.
+// PutClient registers c in place of any client with its ClientID. It is an error,
+// which names the field, if no server could use c.
 func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
+	if c == nil {
+		return errors.New("authserver: PutClient: the client is nil")
+	}
+	if _, err := newClient(c); err != nil {
+		return fmt.Errorf("authserver: PutClient (%q): %w", c.ClientID, err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, known := m.clients[c.ClientID]; !known && len(m.clients) >= m.limit {
+	if _, known := m.clients[c.ClientID]; !known && m.full(len(m.clients)) {
 		return ErrFull
 	}
-	m.clients[c.ClientID] = c.clone()
+	put(&m.clients, c.ClientID, c.clone())
 	return nil
 }
 
@@ -182,7 +192,10 @@ func (m *MemoryStore) Purge(_ context.Context, now time.Time, limit int) (int, e
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := 0
-	for n < limit && len(m.expiry) > 0 && !now.Before(m.expiry[0].at) {
+	for range limit { // steps, which those grants take too that by now expire later
+		if len(m.expiry) == 0 || now.Before(m.expiry[0].at) {
+			break
+		}
 		first := &m.expiry[0]
 		if g := first.grant; g != nil && now.Before(g.Expiry) {
 			first.at = g.Expiry
@@ -201,11 +214,11 @@ func (m *MemoryStore) Purge(_ context.Context, now time.Time, limit int) (int, e
 }
 
 func (m *MemoryStore) addGrant(g Grant) error {
-	if len(m.grants) >= m.limit {
+	if m.full(len(m.grants)) {
 		return ErrFull
 	}
 	g = g.clone()
-	m.grants[g.ID] = &g
+	put(&m.grants, g.ID, &g)
 	heap.Push(&m.expiry, expiring{at: g.Expiry, grant: &g})
 	return nil
 }
@@ -214,13 +227,24 @@ func (m *MemoryStore) addRecord(key recordKey, r Record) error {
 	if _, taken := m.records[key]; taken {
 		return ErrExists
 	}
-	if len(m.records) >= m.limit {
+	if m.full(len(m.records)) {
 		return ErrFull
 	}
 	kept := &memoryRecord{Record: r.clone(), key: key}
-	m.records[key] = kept
+	put(&m.records, key, kept)
 	heap.Push(&m.expiry, expiring{at: r.Expiry, record: kept})
 	return nil
+}
+
+// full reports whether there may be no more than n of a thing.
+func (m *MemoryStore) full(n int) bool { return n >= cmp.Or(m.limit, defaultMaxRecords) }
+
+// put is an assignment to a map that may not be there yet.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = make(map[K]V)
+	}
+	(*m)[key] = value
 }
 
 func (r Record) clone() Record {

@@ -130,6 +130,22 @@ func TestRFC6749_Section3_2_Parameters(t *testing.T) {
 	}
 }
 
+// More scopes than any client can have are refused before they are compared.
+func TestRFC6749_Section3_3_TooManyScopes(t *testing.T) {
+	t.Parallel()
+	i := start(t, "")
+	for n, want := range map[int]string{256: "scope goes beyond", 257: "scope is malformed or has too many parts", 8000: "scope is malformed or has too many parts"} {
+		scopes := make([]string, n)
+		for k := range scopes {
+			scopes[k] = fmt.Sprint("s", k)
+		}
+		a := i.post("/token", shop, form("grant_type", "client_credentials", "scope", strings.Join(scopes, " ")))
+		if a.status != 400 || a.member("error") != "invalid_scope" || !strings.HasPrefix(a.member("error_description"), want) {
+			t.Errorf("%d: %d %s", n, a.status, a.body)
+		}
+	}
+}
+
 func TestRFC6749_Section3_3_Scope(t *testing.T) {
 	t.Parallel()
 	i := start(t, "")

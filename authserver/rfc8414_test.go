@@ -56,6 +56,7 @@ func TestRFC8414_Section2_Issuer(t *testing.T) {
 		"", "issuer.example", "//issuer.example", "http://issuer.example", "ftp://issuer.example", "https://", "https://issuer.example?x", "https://issuer.example?",
 		"https://issuer.example#x", "https://issuer.example#", "https://user@issuer.example", "https://issuer.example/a/../b", "https://issuer.example//a",
 		"https://issuer.example/a//", "https://issuer.example/./a", "HTTPS://issuer.example", "https://issuer.example/a b", "https://issuer.example/é", "https://issuer.example/%2e%2E/a", "https://issuer.example/a%2F%2Fb", ":", "\n",
+		"https://issuer.example//", "https://Issuer.example", "https://issuer.example:", "https://issuer.example:0", "https://issuer.example:65536/a", "https://*.example", "https://[::1]:",
 	} {
 		_, err := authserver.New(authserver.Config{Issuer: bad})
 		if err == nil || !strings.HasPrefix(err.Error(), "authserver: Config.Issuer: ") {

@@ -5,11 +5,19 @@ import (
 	"strings"
 )
 
+// maxScopes bounds the work of comparing scopes with each other, which grows with
+// the square of their number.
+const maxScopes = 256
+
 // parseScope returns the scope tokens of s, each once, in their order, and false
-// if s breaks the grammar of RFC 6749 section 3.3. An empty s has none.
+// if s breaks the grammar of RFC 6749 section 3.3 or has too many. An empty s has
+// none.
 func parseScope(s string) ([]string, bool) {
 	if s == "" {
 		return nil, true
+	}
+	if strings.Count(s, " ") >= maxScopes {
+		return nil, false
 	}
 	var scopes []string
 	for token := range strings.SplitSeq(s, " ") {
@@ -30,7 +38,7 @@ func parseScope(s string) ([]string, bool) {
 func (r *request) scope() (string, error) {
 	asked, ok := parseScope(r.form.Get("scope"))
 	if !ok {
-		return "", refuse(invalidScope, "scope is malformed")
+		return "", refuse(invalidScope, "scope is malformed or has too many parts")
 	}
 	if asked == nil {
 		return strings.Join(r.client.scopes, " "), nil

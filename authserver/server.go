@@ -39,6 +39,10 @@ type route struct {
 // documents at the root of the host included: mount it at the root, and not
 // behind [http.StripPrefix].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A client that never finishes its body must not hold a goroutine, whatever
+	// it is answered: net/http reads a body to its end that nobody asked for.
+	// Where deadlines are not supported there is no connection to wait on.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	rt, ok := s.routes[r.URL.EscapedPath()]
 	if !ok {
 		http.NotFound(w, r)
@@ -86,7 +90,10 @@ func (s *Server) write(ctx context.Context, add func() error) error {
 	full := errors.Is(err, ErrFull)
 	if full || s.writes.Add(1)%purgeEvery == 0 {
 		_, purgeErr := s.store.Purge(ctx, s.now(), purgeLimit)
-		if full && purgeErr == nil {
+		switch {
+		case purgeErr != nil: // what was asked for is done or not, all the same
+			s.log.LogAttrs(ctx, slog.LevelWarn, "expired records could not be purged", slog.Any("cause", purgeErr))
+		case full:
 			err = add()
 		}
 	}

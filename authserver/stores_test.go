@@ -14,10 +14,11 @@ import (
 
 var errBroken = errors.New("the store is broken")
 
-// A faultyStore fails while fail is set.
+// A faultyStore fails while fail is set, and purges nothing if purge is.
 type faultyStore struct {
 	authserver.Store
-	fail atomic.Bool
+	fail  atomic.Bool
+	purge bool
 }
 
 func (s *faultyStore) err() error {
@@ -55,11 +56,31 @@ func (s *faultyStore) Grant(ctx context.Context, id string) (authserver.Grant, e
 	return s.Store.Grant(ctx, id)
 }
 
+func (s *faultyStore) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	if s.purge {
+		return 0, errBroken
+	}
+	return s.Store.Purge(ctx, now, limit)
+}
+
 func (s *faultyStore) RevokeGrant(ctx context.Context, id, reason string, now, until time.Time) error {
 	if err := s.err(); err != nil {
 		return err
 	}
 	return s.Store.RevokeGrant(ctx, id, reason, now, until)
+}
+
+// A fixedStore has clients of its own, which it returns as they are.
+type fixedStore struct {
+	authserver.Store
+	clients map[string]*authserver.Client
+}
+
+func (s fixedStore) Client(_ context.Context, id string) (*authserver.Client, error) {
+	if c, ok := s.clients[id]; ok {
+		return c, nil
+	}
+	return nil, authserver.ErrNotFound
 }
 
 // A dumpingStore writes down what it is given to keep.

@@ -138,21 +138,31 @@ func testRotateConsumeRace(t testing.TB, s authserver.Store) {
 	for round := range rounds {
 		old := fmt.Sprint("refresh ", round)
 		must(t, s.Put(ctx, authserver.RefreshToken, key(old), record(old)))
+		type result struct {
+			operation string
+			outcome   authserver.Outcome
+			err       error
+		}
 		spent := 0
-		for _, o := range race(func(n int) (o authserver.Outcome) {
+		for _, r := range race(func(n int) (r result) {
 			if (n+round)%2 == 0 { // so that either comes first in some round
-				_, o, _ = s.Consume(ctx, authserver.RefreshToken, key(old), now)
+				r.operation = "Consume"
+				_, r.outcome, r.err = s.Consume(ctx, authserver.RefreshToken, key(old), now)
 			} else {
-				o, _, _ = s.Rotate(ctx, key(old), key(fmt.Sprint(old, n)), record("next"), grace, now)
+				r.operation = "Rotate"
+				r.outcome, _, r.err = s.Rotate(ctx, key(old), key(fmt.Sprint(old, " next ", n)), record("next"), grace, now)
 			}
-			return o
+			return r
 		}) {
-			if o == authserver.First || o == authserver.Rotated {
+			if r.err != nil {
+				t.Fatalf("round %d: %s of a record that another call spends at the same time: %v", round, r.operation, r.err)
+			}
+			if r.outcome == authserver.First || r.outcome == authserver.Rotated {
 				spent++
 			}
 		}
 		if spent != 1 {
-			t.Fatalf("round %d: one record was spent %d times", round, spent)
+			t.Fatalf("round %d: by Consume and Rotate at once, one record was spent %d times", round, spent)
 		}
 	}
 }

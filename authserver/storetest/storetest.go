@@ -85,7 +85,7 @@ func testClient(t testing.TB, s authserver.Store) {
 		}
 		got.Scope, got.GrantTypes[0], got.RedirectURIs[0], got.Audience[0] = "x", "x", "x", "x"
 	}
-	must(t, w.PutClient(ctx, &authserver.Client{ClientID: "shop", Scope: "new"}))
+	must(t, w.PutClient(ctx, &authserver.Client{ClientID: "shop", SecretHash: authserver.HashOf("other"), Scope: "new"}))
 	if got, err := s.Client(ctx, "shop"); err != nil || got.Scope != "new" || len(got.Audience) != 0 {
 		t.Errorf("Client after another PutClient: %+v, %v", got, err)
 	}

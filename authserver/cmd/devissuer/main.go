@@ -2,13 +2,17 @@
 //
 //	go run github.com/countermark/countermark/authserver/cmd/devissuer
 //
-// starts one on 127.0.0.1:9000 with a client to try it with, and prints how. It
-// stops at Ctrl-C. Nothing is kept but the signing key, and that only if asked:
+// starts one on 127.0.0.1:9000 with a client to try it with, and prints how to
+// the standard output. It logs to the standard error: tokens issued, requests
+// refused and why. It stops at Ctrl-C. Nothing is kept but the signing key, and
+// that only if asked:
 //
 //	-addr HOST:PORT  listen there and nowhere else; port 0 is any free one
 //	-issuer URL      the issuer's URL, if it is not http:// and the address
 //	-config FILE     read issuer, clients, users and resources from a file
 //	-keys FILE       keep the signing key in a file, made if it is not there
+//
+// A FILE is a regular file of at most 1 MiB.
 //
 // The exit code is 0 if it was stopped, 2 if a flag is wrong, 1 for any other
 // failure.
@@ -47,13 +51,13 @@
 // has none: it is a resource server, which may introspect the tokens that are
 // meant for its audience.
 //
-// The resources are the names of the APIs, as RFC 8707 has them. A client that
-// has a grant and no audience may have tokens for all of them; if the file names
-// any resources, an audience may hold no others.
+// The resources are the names of the APIs, as RFC 8707 has them. A client
+// without an audience has all of them; if the file names any resources, an
+// audience may hold no others.
 //
 // A grant type or authentication method that the issuer does not have is an
 // error. Users, redirect_uris, jwks and jwks_uri have no effect yet, which is
-// said at the start.
+// said at the start, as is what hardly works as it was meant.
 //
 // # The key file
 //

@@ -140,7 +140,7 @@ func likeCurl(t *testing.T, line string) []byte {
 	args := strings.Split(strings.TrimSpace(string(words)), "\n")[1:]
 	for len(args) > 0 {
 		switch args[0] {
-		case "-s":
+		case "-sS":
 		case "-u":
 			id, secret, _ := strings.Cut(args[1], ":")
 			req.SetBasicAuth(id, secret)
@@ -216,7 +216,14 @@ func TestBanner_CurlLineWorks(t *testing.T) {
 	if !p.active(t, "orders-api", "orders-api-secret", token(t, answer)) {
 		t.Errorf("the token is not active: %s", answer)
 	}
-	line := regexp.MustCompile(`(?m)^  (curl .*)$`).FindStringSubmatch(p.banner)[1]
+	lines := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(p.banner, -1)
+	if len(lines) != 2 {
+		t.Fatalf("curl lines: %q", lines)
+	}
+	if about := likeCurl(t, strings.ReplaceAll(lines[1][1], "$TOKEN", token(t, answer))); !strings.Contains(string(about), `"active":true`) {
+		t.Errorf("the second curl line: %s", about)
+	}
+	line := lines[0][1]
 	if !p.active(t, "orders-api", "orders-api-secret", token(t, likeCurl(t, line))) {
 		t.Error("without curl it does not work")
 	}
@@ -297,7 +304,7 @@ func TestConfig_IssuerOfTheFile(t *testing.T) {
 		t.Errorf("a curl line without a client:\n%s", p.banner)
 	}
 	p.stop(t, os.Interrupt)
-	if log := p.stderr.String(); !strings.Contains(log, "warning: users: nobody can sign in yet") || strings.Contains(log, "wonderland") {
+	if log := p.stderr.String(); !strings.Contains(log, "warning: the issuer is https://issuer.example/dev and it listens on 127.0.0.1:") || !strings.Contains(log, "warning: users: nobody can sign in yet") || strings.Contains(log, "wonderland") {
 		t.Errorf("the log: %s", log)
 	}
 	if p := start(t, "-config", file, "-issuer", "https://other.example"); p.field(t, "Issuer") != "https://other.example" {
@@ -353,16 +360,18 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		{[]string{"-h"}, 0, "-keys file"},
+		{[]string{"-h"}, 0, `"client_id": "app"`},
 		{[]string{"-nonsense"}, 2, "-nonsense"},
-		{[]string{"nonsense"}, 2, `unexpected argument "nonsense"`},
+		{[]string{"nonsense"}, 2, `devissuer: unexpected argument "nonsense"`},
 		{[]string{"-addr"}, 2, "-addr"},
 		{[]string{"-addr", "nonsense"}, 1, "devissuer: listen tcp: address nonsense"},
-		{[]string{"-addr", taken.Addr().String()}, 1, "address already in use"},
-		{[]string{"-addr", "127.0.0.1:0", "-issuer", "http://issuer.example"}, 1, "devissuer: authserver: Config.Issuer: must use https"},
+		{[]string{"-addr", taken.Addr().String()}, 1, "address already in use; -addr 127.0.0.1:0 takes any port that is free"},
+		{[]string{"-addr", "127.0.0.1:0", "-issuer", "http://issuer.example"}, 1, "devissuer: -issuer: must use https"},
+		{[]string{"-addr", "127.0.0.1:0", "-config", write(t, "c.json", `{"issuer": "http://issuer.example"}`)}, 1, "c.json: issuer: must use https"},
 		{[]string{"-config", filepath.Join(t.TempDir(), "none")}, 1, "none: no such file"},
 		{[]string{"-config", write(t, "c.json", `{"client": []}`)}, 1, `c.json: JSON: unknown field "client"`},
-		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"]}]}`), "-addr", "127.0.0.1:0"}, 1, `Config.Clients[0] ("web"): grant_types: "authorization_code" is not supported`},
-		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none"}]}`), "-addr", "127.0.0.1:0"}, 1, `Config.Clients[0] ("spa"): client_secret: required`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"]}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): grant_types: "authorization_code" is not supported`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0].client_secret: required`},
 		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: is not a file of PEM blocks"},
 		{[]string{"-keys", filepath.Join(t.TempDir(), "no", "such", "folder")}, 1, "no such file"},
 	} {

@@ -53,6 +53,9 @@ func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile str
 	}
 	if line := curl(base, clients); line != "" {
 		out.WriteString("\nGet a token:\n\n  " + line + "\n")
+		if line := curlIntrospect(base, clients); line != "" {
+			out.WriteString("\nAsk about it, as an API does, with the access_token in TOKEN:\n\n  " + line + "\n")
+		}
 	}
 	out.WriteString("\nCtrl-C stops it.\n\n")
 	_, err = w.Write(out.Bytes())
@@ -68,12 +71,26 @@ func curl(base string, clients []Client) string {
 	if i < 0 {
 		return ""
 	}
-	id, secret := url.QueryEscape(clients[i].ClientID), url.QueryEscape(clients[i].ClientSecret) // RFC 6749 section 2.3.1
-	login := "-u " + quoted(id+":"+secret)
-	if clients[i].TokenEndpointAuthMethod == "client_secret_post" {
-		login = "-d " + quoted("client_id="+id) + " -d " + quoted("client_secret="+secret)
+	return "curl -sS " + login(clients[i]) + " -d grant_type=client_credentials " + quoted(base+"/token")
+}
+
+// curlIntrospect returns the command by which the first resource server asks
+// about a token; empty if there is none.
+func curlIntrospect(base string, clients []Client) string {
+	i := slices.IndexFunc(clients, func(c Client) bool { return len(c.GrantTypes) == 0 && len(c.Audience) > 0 })
+	if i < 0 {
+		return ""
 	}
-	return "curl -s " + login + " -d grant_type=client_credentials " + quoted(base+"/token")
+	return "curl -sS " + login(clients[i]) + ` -d token="$TOKEN" ` + quoted(base+"/introspect")
+}
+
+// login returns the arguments by which curl authenticates as a client.
+func login(c Client) string {
+	id, secret := url.QueryEscape(c.ClientID), url.QueryEscape(c.ClientSecret) // RFC 6749 section 2.3.1
+	if c.TokenEndpointAuthMethod == "client_secret_post" {
+		return "-d " + quoted("client_id="+id) + " -d " + quoted("client_secret="+secret)
+	}
+	return "-u " + quoted(id+":"+secret)
 }
 
 var harmless = regexp.MustCompile(`^[A-Za-z0-9_./:%+=@-]+$`)

@@ -1,11 +1,12 @@
 package devissuer
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -23,8 +24,8 @@ type Config struct {
 	// Users are for signing in, once that is there.
 	Users []User `json:"users,omitempty"`
 	// Resources are the APIs that tokens are for, by the names that RFC 8707 has
-	// them in the resource parameter. A client with a grant but without an
-	// audience has them all; if there are any, an audience holds no others.
+	// them in the resource parameter. A client without an audience has them all;
+	// if there are any, an audience holds no others.
 	Resources []string `json:"resources,omitempty"`
 }
 
@@ -46,7 +47,7 @@ type User struct {
 
 // Load reads a configuration file.
 func Load(name string) (*Config, error) {
-	data, err := os.ReadFile(name) //nolint:gosec // the file that the user names
+	data, _, err := readFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,14 @@ func Load(name string) (*Config, error) {
 // holds no value. What the issuer itself has to say about clients, it says when
 // it is made of them.
 func Parse(data []byte) (*Config, error) {
+	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return nil, errors.New("begins with a byte order mark; save it as UTF-8 without one")
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, errors.New("is empty; a configuration is one JSON object, {} at least")
+	case string(bytes.TrimSpace(data)) == "null":
+		return nil, errors.New("is null; a configuration is one JSON object, {} at least")
+	}
 	var cfg Config
 	if err := strictjson.UnmarshalKnown(data, &cfg); err != nil {
 		return nil, err
@@ -70,7 +79,12 @@ func Parse(data []byte) (*Config, error) {
 	}
 	for i := range cfg.Clients {
 		c := &cfg.Clients[i]
-		if len(c.Audience) == 0 && len(c.GrantTypes) > 0 {
+		switch {
+		case c.ClientSecret == "":
+			return nil, fmt.Errorf("clients[%d].client_secret: required", i)
+		case c.JWKS != nil && c.JWKSURI != "":
+			return nil, fmt.Errorf("clients[%d]: jwks and jwks_uri exclude each other (RFC 7591 section 2)", i)
+		case len(c.Audience) == 0:
 			c.Audience = slices.Clone(cfg.Resources)
 		}
 		for n, a := range c.Audience {
@@ -122,17 +136,27 @@ func (c *Config) registered() []authserver.Client {
 	clients := make([]authserver.Client, len(c.Clients))
 	for i, client := range c.Clients {
 		clients[i] = client.Client
-		if client.ClientSecret != "" {
-			clients[i].SecretHash = authserver.HashOf(client.ClientSecret)
-		}
+		clients[i].SecretHash = authserver.HashOf(client.ClientSecret)
 	}
 	return clients
 }
 
-// unused says what of the file has no effect yet.
-func (c *Config) unused() []string {
+// notes says what of the file has no effect, or hardly the one that was meant.
+func (c *Config) notes() []string {
 	var notes []string
+	for i, r := range c.Resources {
+		if u, err := url.Parse(r); err != nil || !u.IsAbs() {
+			notes = append(notes, fmt.Sprintf("resources[%d]: is no absolute URI, so no request can name it as resource (RFC 8707 section 2)", i))
+		}
+	}
 	for i, client := range c.Clients {
+		switch {
+		case len(client.Audience) > 0:
+		case len(client.GrantTypes) > 0:
+			notes = append(notes, fmt.Sprintf("clients[%d]: has no audience and there are no resources, so it can get no token", i))
+		default:
+			notes = append(notes, fmt.Sprintf("clients[%d]: has no grant_types and no audience, so every token is inactive to it", i))
+		}
 		var fields []string
 		if len(client.RedirectURIs) > 0 {
 			fields = append(fields, "redirect_uris")

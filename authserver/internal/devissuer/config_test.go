@@ -17,7 +17,7 @@ const whole = `{
 		{
 			"client_id": "shop", "client_secret": "canary-1", "client_name": "Shop", "redirect_uris": ["https://shop.example/cb"],
 			"grant_types": ["client_credentials"], "scope": "a b", "token_endpoint_auth_method": "client_secret_post",
-			"jwks": {"keys": []}, "jwks_uri": "https://shop.example/jwks", "audience": ["https://api.example"], "access_token_strategy": "opaque"
+			"jwks": {"keys": []}, "audience": ["https://api.example"], "access_token_strategy": "opaque"
 		},
 		{"client_id": "batch", "client_secret": "canary-2", "grant_types": ["client_credentials"]},
 		{"client_id": "api", "client_secret": "canary-3"}
@@ -38,7 +38,7 @@ func TestParse(t *testing.T) {
 		`{"client_id":"shop","client_name":"Shop","token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],` +
 			`"redirect_uris":["https://shop.example/cb"],"scope":"a b","audience":["https://api.example"],"access_token_strategy":"opaque"}`,
 		`{"client_id":"batch","grant_types":["client_credentials"],"audience":["https://api.example","https://other.example"]}`,
-		`{"client_id":"api"}`,
+		`{"client_id":"api","audience":["https://api.example","https://other.example"]}`,
 	} {
 		c := cfg.registered()[i]
 		if got, err := json.Marshal(c); err != nil || string(got) != want {
@@ -49,10 +49,10 @@ func TestParse(t *testing.T) {
 		}
 	}
 	want := []string{
-		"clients[0]: no grant or client authentication uses redirect_uris, jwks, jwks_uri yet",
+		"clients[0]: no grant or client authentication uses redirect_uris, jwks yet",
 		"users: nobody can sign in yet, so the 1 of the file have no effect",
 	}
-	if got := cfg.unused(); !slices.Equal(got, want) {
+	if got := cfg.notes(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 	if _, err := authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered()}); err != nil {
@@ -70,7 +70,10 @@ func TestParse_Errors(t *testing.T) {
 		{`"scope": "a b"`, `"SecretHash": "a b"`, `unknown field "clients[0].SecretHash"`},
 		{`"scope": "a b"`, `"Client": {}`, `unknown field "clients[0].Client"`},
 		{`"sub"`, `"id"`, `unknown field "users[0].id"`},
-		{`"scope": "a b"`, `"scope": ["canary"]`, `scope" must be a string`},
+		{`"scope": "a b"`, `"scope": ["canary"]`, `member "clients[0].scope" must be a string`},
+		{`"client_secret": "canary-2", `, ``, `clients[1].client_secret: required`},
+		{`"jwks": {"keys": []}`, `"jwks": {"keys": []}, "jwks_uri": "https://canary.example"`, `clients[0]: jwks and jwks_uri exclude each other`},
+		{`{"client_id": "batch", "client_secret": "canary-2", "grant_types": ["client_credentials"]}`, `null`, `clients[1].client_secret: required`},
 		{`"scope": "a b"`, `"scope": "a", "scope": "canary"`, `second member of one name`},
 		{`["client_credentials"]}`, `"canary"}`, `grant_types" must be an array`},
 		{`"canary-1"`, `["canary-1"]`, `client_secret" must be a string`},
@@ -82,7 +85,10 @@ func TestParse_Errors(t *testing.T) {
 		{`, "https://other.example"]`, `, ""]`, `resources: must not be empty`},
 		{whole, whole + "{}", `bytes after the object`},
 		{whole, "[]", `not an object`},
-		{whole, "", `not an object`},
+		{whole, "", `is empty`},
+		{whole, " \n", `is empty`},
+		{whole, "null\n", `is null; a configuration is one JSON object`},
+		{whole, "\xef\xbb\xbf{}", `byte order mark`},
 		{`"Shop"`, `"Shop",`, `expected a member name`},
 	} {
 		text := strings.Replace(whole, c[0], c[1], 1)
@@ -92,6 +98,53 @@ func TestParse_Errors(t *testing.T) {
 		_, err := Parse([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), c[2]) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s for %s: %v", c[1], c[0], err)
+		}
+	}
+}
+
+func TestNotes_WhatHardlyWorksAsItWasMeant(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse([]byte(`{"clients": [
+		{"client_id": "app", "client_secret": "x", "grant_types": ["client_credentials"]}, {"client_id": "api", "client_secret": "x"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"clients[0]: has no audience and there are no resources, so it can get no token",
+		"clients[1]: has no grant_types and no audience, so every token is inactive to it",
+	}
+	if got := cfg.notes(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	cfg, err = Parse([]byte(`{"resources": ["https://api.example", "api"], "clients": [{"client_id": "api", "client_secret": "x"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []string{"resources[1]: is no absolute URI, so no request can name it as resource (RFC 8707 section 2)"}
+	if got := cfg.notes(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestReaches(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		issuer, listening string
+		want              bool
+	}{
+		{"http://127.0.0.1:9000", "127.0.0.1:9000", true},
+		{"http://127.0.0.1:9000/tenant", "127.0.0.1:9000", true},
+		{"http://localhost:9000", "127.0.0.1:9000", true},
+		{"http://localhost:9000", "[::1]:9000", true},
+		{"http://localhost", "127.0.0.1:80", true},
+		{"http://127.0.0.1:9000", "[::]:9000", true},
+		{"http://127.0.0.1:9000", "127.0.0.1:4711", false},
+		{"http://[::1]:9000", "127.0.0.1:9000", false},
+		{"http://localhost:9000", "192.0.2.1:9000", false},
+		{"https://issuer.example", "127.0.0.1:443", false},
+	} {
+		if got := reaches(c.issuer, c.listening); got != c.want {
+			t.Errorf("%s at %s: %v", c.issuer, c.listening, got)
 		}
 	}
 }
@@ -164,7 +217,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("with something unknown: %v", err)
 		}
 		for i, c := range cfg.registered() {
-			if (c.SecretHash == authserver.Hash{}) != (cfg.Clients[i].ClientSecret == "") {
+			if c.SecretHash != authserver.HashOf(cfg.Clients[i].ClientSecret) {
 				t.Fatal("a secret is lost")
 			}
 		}

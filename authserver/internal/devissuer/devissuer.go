@@ -3,6 +3,7 @@
 package devissuer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/countermark/countermark/authserver"
@@ -47,17 +49,36 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.issuer, "issuer", "", "the issuer's `URL`, if it is not http:// and the address")
 	fs.StringVar(&o.config, "config", "", "read issuer, clients, users and resources from this JSON `file`")
 	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8), made if it is not there")
+	fs.Usage = func() {
+		_, _ = fmt.Fprintf(stderr, "Usage of devissuer:\n")
+		fs.PrintDefaults()
+		_, _ = fmt.Fprint(stderr, fileFormat)
+	}
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
 	if fs.NArg() > 0 {
-		err := fmt.Errorf("unexpected argument %q", fs.Arg(0))
+		err := fmt.Errorf("devissuer: unexpected argument %q", fs.Arg(0))
 		_, _ = fmt.Fprintf(stderr, "%v\n", err)
 		fs.Usage()
 		return o, err
 	}
 	return o, nil
 }
+
+// fileFormat is what help says about the configuration file.
+const fileFormat = `
+The configuration file is one JSON object:
+
+  {"resources": ["https://api.example.com"],
+   "clients": [
+     {"client_id": "app", "client_secret": "s3cret", "grant_types": ["client_credentials"], "scope": "a b"},
+     {"client_id": "api", "client_secret": "s3cret"}]}
+
+A client without grant_types is an API: it introspects tokens. A client without
+an audience has all resources. Without a file there is a client to try it with.
+"go doc github.com/countermark/countermark/authserver/cmd/devissuer" says more.
+`
 
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	warn := func(format string, args ...any) {
@@ -76,6 +97,9 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; -addr 127.0.0.1:0 takes any port that is free", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,14 +111,11 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if cfg == nil {
 		cfg = seeds(local)
 	}
-	for _, note := range cfg.unused() {
+	for _, note := range cfg.notes() {
 		warn("%s", note)
 	}
 
-	issuer := o.issuer
-	if issuer == "" {
-		issuer = cfg.Issuer
-	}
+	issuer := cmp.Or(o.issuer, cfg.Issuer)
 	if issuer == "" {
 		if issuer, err = issuerAt(o.addr, listener.Addr().String()); err != nil {
 			return err
@@ -103,7 +124,10 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
 	srv, err := authserver.New(authserver.Config{Issuer: issuer, Clients: cfg.registered(), Keys: keys, Logger: slog.New(handler)})
 	if err != nil {
-		return err
+		return o.located(err)
+	}
+	if !reaches(issuer, listener.Addr().String()) {
+		warn("the issuer is %s and it listens on %s: clients find it only if something passes the one on to the other", issuer, listener.Addr())
 	}
 	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg.Clients, o.keys); err != nil {
 		return err
@@ -111,6 +135,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	server := &http.Server{
 		Handler:           srv,
 		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
@@ -156,6 +181,43 @@ func issuerAt(asked, got string) (string, error) {
 		return "", err
 	}
 	return "http://" + net.JoinHostPort(name, port), nil
+}
+
+// reaches reports whether what asks at the issuer's URL gets to the listener by
+// itself.
+func reaches(issuer, listening string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	name, port, err := net.SplitHostPort(listening)
+	if err != nil || port != cmp.Or(u.Port(), "80") {
+		return false
+	}
+	own, asked := net.ParseIP(name), net.ParseIP(u.Hostname())
+	return own.IsUnspecified() || asked.Equal(own) || asked == nil && own.IsLoopback() // localhost
+}
+
+// located returns an error about the issuer's configuration as one about where
+// the user wrote it.
+func (o options) located(err error) error {
+	rest, ok := strings.CutPrefix(err.Error(), "authserver: Config.")
+	place, file := "", o.config
+	switch {
+	case !ok:
+		return err
+	case strings.HasPrefix(rest, "Issuer") && o.issuer != "":
+		place, file = "-issuer", ""
+		rest = strings.TrimPrefix(rest, "Issuer: ")
+	case strings.HasPrefix(rest, "Issuer"), strings.HasPrefix(rest, "Clients"):
+		rest = strings.ToLower(rest[:1]) + rest[1:] // as the member is called
+	case strings.HasPrefix(rest, "Keys"):
+		file = o.keys
+	}
+	if place = cmp.Or(file, place); place == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %s", place, rest)
 }
 
 // localOnly keeps out the pages of other sites that have a name of theirs

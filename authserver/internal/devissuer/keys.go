@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/countermark/countermark/authserver"
 )
@@ -29,7 +30,11 @@ func signingKeys(name string, warn func(format string, args ...any)) ([]authserv
 		return nil, err
 	}
 	if name != "" {
-		if err := writeKey(name, key.Signer); err != nil {
+		err := writeKey(name, key.Signer)
+		if errors.Is(err, fs.ErrExist) { // another start was faster
+			return readKeys(name, warn)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -39,16 +44,12 @@ func signingKeys(name string, warn func(format string, args ...any)) ([]authserv
 // readKeys reads PKCS #8 keys. The first one signs; any further ones are
 // published, so that tokens of earlier runs stay good.
 func readKeys(name string, warn func(format string, args ...any)) ([]authserver.SigningKey, error) {
-	info, err := os.Stat(name)
+	data, mode, err := readFile(name)
 	if err != nil {
 		return nil, err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		warn("%s holds a private key, and its mode %o lets others at it", name, mode)
-	}
-	data, err := os.ReadFile(name) //nolint:gosec // the file that the user names
-	if err != nil {
-		return nil, err
+	if mode.Perm()&0o077 != 0 {
+		warn("%s holds a private key, and its mode %o lets others at it", name, mode.Perm())
 	}
 	var keys []authserver.SigningKey
 	for {
@@ -76,18 +77,20 @@ func readKeys(name string, warn func(format string, args ...any)) ([]authserver.
 	return keys, nil
 }
 
+// writeKey makes a key file, whole and for its owner alone. It is fs.ErrExist if
+// there is one: of two at once, one is first.
 func writeKey(name string, key crypto.Signer) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the file that the user names
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*") // mode 600
 	if err != nil {
 		return err
 	}
+	defer func() { _ = os.Remove(file.Name()) }()
 	if err := errors.Join(pem.Encode(file, &pem.Block{Type: pemType, Bytes: der}), file.Close()); err != nil {
-		_ = os.Remove(name) // half a key is none
 		return err
 	}
-	return nil
+	return os.Link(file.Name(), name)
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/countermark/countermark/authserver"
@@ -31,6 +32,49 @@ func TestSigningKeys_MadeOnceAndKept(t *testing.T) {
 	one, err := signingKeys("", silent)
 	if err != nil || one[0].Signer.(*ecdsa.PrivateKey).Equal(made[0].Signer) {
 		t.Errorf("a key of no file: %v", err)
+	}
+}
+
+// Of several first starts at once, all have the one key that is in the file.
+func TestSigningKeys_SeveralStartsAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		dir := t.TempDir()
+		name := filepath.Join(dir, "keys.pem")
+		made := make([][]authserver.SigningKey, 16)
+		begin := make(chan struct{})
+		var wg sync.WaitGroup
+		for n := range made {
+			wg.Go(func() {
+				<-begin
+				var err error
+				if made[n], err = signingKeys(name, t.Errorf); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		wg.Wait()
+		for _, keys := range made {
+			if len(keys) != 1 || !keys[0].Signer.(*ecdsa.PrivateKey).Equal(made[0][0].Signer) {
+				t.Fatal("another key")
+			}
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("%v, %v", left, err)
+		}
+	}
+}
+
+func TestReadFile_RegularFilesOnly(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{t.TempDir(), os.DevNull} {
+		if _, err := Load(name); err == nil || err.Error() != name+": is not a regular file" {
+			t.Error(err)
+		}
+		if _, err := signingKeys(name, t.Errorf); err == nil || err.Error() != name+": is not a regular file" {
+			t.Error(err)
+		}
 	}
 }
 
@@ -73,7 +117,8 @@ func TestReadKeys_Errors(t *testing.T) {
 	}
 	good := string(block(t, pemType, k.Signer))
 	for text, want := range map[string]string{
-		"":                                      "is not a file of PEM blocks",
+		"":                                      "is empty",
+		strings.Repeat("\n", 1<<20+1):           "is larger than 1048576 bytes",
 		"canary":                                "is not a file of PEM blocks",
 		good + "canary":                         "is not a file of PEM blocks",
 		good[:len(good)/2]:                      "is not a file of PEM blocks",
