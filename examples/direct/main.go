@@ -1,8 +1,8 @@
 // Direct calls the validator itself, as a queue consumer or a command does that
 // is handed a token outside of HTTP.
 //
-//	go run ./authserver/cmd/devissuer     # an issuer, in another terminal
-//	TOKEN=… go run ./examples/direct
+//	go run ./authserver/cmd/devissuer     # an issuer first, in another terminal
+//	TOKEN=… go run ./examples/direct      # with a token that it gave
 package main
 
 import (
@@ -22,12 +22,23 @@ func main() {
 	issuer := flag.String("issuer", "http://127.0.0.1:9000", "issuer of the token")
 	audience := flag.String("audience", "https://api.example.com", "audience that the token must name")
 	flag.Parse()
+	raw := os.Getenv("TOKEN")
+	if raw == "" {
+		fmt.Fprintf(os.Stderr, "direct: the environment has no TOKEN; the access_token of a devissuer is one:\n\n  %s\n", getToken(*issuer))
+		os.Exit(2)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := judge(ctx, os.Stdout, *issuer, *audience, os.Getenv("TOKEN")); err != nil {
+	if err := judge(ctx, os.Stdout, *issuer, *audience, raw); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:gocritic // the timer ends with the process
 	}
+}
+
+// getToken is the command by which the client that a devissuer has by itself gets
+// a token.
+func getToken(issuer string) string {
+	return "curl -sS -u orders-client:orders-client-secret -d grant_type=client_credentials " + issuer + "/token"
 }
 
 // tenant is what this program's issuer adds to its tokens.

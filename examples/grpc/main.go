@@ -1,6 +1,6 @@
 // Grpc guards the methods of a gRPC server.
 //
-//	go run ./authserver/cmd/devissuer     # an issuer, in another terminal
+//	go run ./authserver/cmd/devissuer     # an issuer first, in another terminal
 //	go run ./examples/grpc
 package main
 
@@ -45,6 +45,7 @@ func run(addr, issuer string) error {
 	if err != nil {
 		return err
 	}
+	slog.Info("listening", "addr", listener.Addr().String(), "issuer", issuer)
 	go func() {
 		<-ctx.Done()
 		time.AfterFunc(5*time.Second, server.Stop) // a stream may last as long as its token

@@ -1,7 +1,8 @@
 // Http guards the handlers of net/http.
 //
-//	go run ./authserver/cmd/devissuer     # an issuer, in another terminal
-//	go run ./examples/http
+//	go run ./authserver/cmd/devissuer     # an issuer first, in another terminal
+//	go run ./examples/http                # then, with a token that the issuer gave:
+//	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/orders
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -38,12 +40,17 @@ func run(addr, issuer string) error {
 		return err
 	}
 	defer func() { _ = keys.Close() }()
-	server := &http.Server{Addr: addr, Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	slog.Info("listening", "url", "http://"+listener.Addr().String()+"/orders", "issuer", issuer)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()
 	}()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

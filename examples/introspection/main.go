@@ -114,7 +114,8 @@ func steps(ctx context.Context, issuer *demo.Issuer) []demo.Step {
 	return []demo.Step{
 		accounts("an opaque token", get("teller", &opaque), http.StatusOK),
 		payments("the same, asked about afresh", again(&opaque), http.StatusOK),
-		payments("the same, just revoked: the very next request", revoked("teller", &opaque), http.StatusUnauthorized),
+		payments("the same, just revoked: dead at the very next request, and nobody says of what",
+			revoked("teller", &opaque), http.StatusUnauthorized),
 		accounts("the fresh answer is known here, too", again(&opaque), http.StatusUnauthorized),
 		accounts("a second opaque token", get("teller", &opaque), http.StatusOK),
 		accounts("just revoked, but the good answer is still remembered", revoked("teller", &opaque), http.StatusOK),
@@ -123,7 +124,8 @@ func steps(ctx context.Context, issuer *demo.Issuer) []demo.Step {
 			return opaque, nil
 		}, http.StatusUnauthorized),
 		payments("a JWT, verified here and asked about", get("app", &jwt), http.StatusOK),
-		payments("the same, just revoked", revoked("app", &jwt), http.StatusUnauthorized),
+		payments("the same, just revoked: it verifies here, so it can be nothing else",
+			revoked("app", &jwt), http.StatusUnauthorized),
 		accounts("where nobody asks, a JWT is good until it expires", again(&jwt), http.StatusOK),
 	}
 }

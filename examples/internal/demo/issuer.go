@@ -132,7 +132,7 @@ func listen(ctx context.Context) (net.Listener, error) {
 }
 
 func serve(listener net.Listener, handler http.Handler) *http.Server {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }()
 	return server
 }
