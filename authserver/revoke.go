@@ -27,7 +27,7 @@ func (s *Server) revoke(ctx context.Context, r *request) (any, error) {
 		return nil, refuse(invalidGrant, "the token was issued to another client")
 	}
 	err = s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, c.grant, "revoked by the client", s.now(), c.ExpiresAt.Add(clockSkew))
+		return s.store.RevokeGrant(ctx, c.grant(), "revoked by the client", s.now(), c.ExpiresAt.Add(clockSkew))
 	})
 	if err != nil {
 		return nil, err
