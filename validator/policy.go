@@ -74,11 +74,11 @@ func (v *Validator) judge(ctx context.Context, token string, fresh bool) (t *Tok
 // because the signature is verified with that issuer's keys alone.
 func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 	// The type: nothing but an access token (RFC 8725 section 3.11).
-	h, err := parseHeader(j.header)
+	h, err := jose.ParseHeader(j.header)
 	if err != nil {
 		return nil, malformed("header", err)
 	}
-	if !slices.Contains(v.cfg.Types, h.typ) {
+	if !slices.Contains(v.cfg.Types, h.Typ) {
 		return nil, NewError(ErrType, "")
 	}
 
@@ -92,7 +92,7 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 		return nil, malformed("payload", err)
 	}
 	required := claimsRequired
-	if h.typ == "at+jwt" {
+	if h.Typ == "at+jwt" {
 		required = claimsRequiredRFC9068
 	}
 	if err := p.lacks(required); err != nil {
@@ -115,8 +115,8 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 	return p.token, nil
 }
 
-func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error {
-	at := slices.IndexFunc(v.methods, func(m *jose.Method) bool { return m.Alg() == h.alg })
+func (v *Validator) verifySignature(ctx context.Context, h jose.Header, j *jws) error {
+	at := slices.IndexFunc(v.methods, func(m *jose.Method) bool { return m.Alg() == h.Alg })
 	if at < 0 {
 		return NewError(ErrAlgorithm, "")
 	}
@@ -124,7 +124,7 @@ func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error
 	if err != nil {
 		return malformed("signature", err)
 	}
-	keys, err := v.cfg.Keys.Keys(ctx, h.kid, h.alg)
+	keys, err := v.cfg.Keys.Keys(ctx, h.Kid, h.Alg)
 	if err != nil {
 		return unavailable(ctx, "keys", err)
 	}
