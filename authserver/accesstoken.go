@@ -47,8 +47,12 @@ type tokenResponse struct {
 	Scope       string `json:"scope,omitempty"`
 }
 
-// issue makes an access token for what was authorized. A JWT costs no write.
+// issue makes an access token for what was authorized, bound to the key that the
+// request shows, if it shows one. A JWT costs no write.
 func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
+	if err := r.holds(a.Confirmation); err != nil {
+		return nil, err
+	}
 	now := s.now()
 	id := rand.Text() // which has no dot
 	if a.grant != "" {
@@ -67,7 +71,7 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 		Scope:        a.Scope,
 		AuthTime:     a.AuthTime,
 		ACR:          a.ACR,
-		Confirmation: a.Confirmation,
+		Confirmation: r.confirmation,
 	}
 	mint := s.sign
 	if r.client.AccessTokenStrategy == strategyOpaque {
@@ -79,7 +83,7 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 	}
 	s.log.LogAttrs(ctx, slog.LevelDebug, "token issued", slog.String("grant_type", r.form.Get("grant_type")),
 		slog.String("client_id", c.ClientID), slog.String("jti", c.ID), slog.String("scope", c.Scope))
-	return &tokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int64(s.lifetime / time.Second), Scope: c.Scope}, nil
+	return &tokenResponse{AccessToken: token, TokenType: c.Confirmation.tokenType(), ExpiresIn: int64(s.lifetime / time.Second), Scope: c.Scope}, nil
 }
 
 // sign makes a JWT of c.

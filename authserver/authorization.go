@@ -11,7 +11,8 @@ type authorization struct {
 	// 2.2.1); zero without a person.
 	AuthTime int64  `json:"auth_time,omitempty"`
 	ACR      string `json:"acr,omitempty"`
-	// Confirmation is the key that the tokens are bound to, if they are.
+	// Confirmation is the key that whoever asks for tokens must show; nil if any
+	// will do.
 	Confirmation *confirmation `json:"cnf,omitempty"`
 
 	// grant is the ID of the grant that is written down already; empty for a

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermark/countermark/authserver"
 	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/tokentest"
 )
 
 func TestPoint28_OtherTokensOfOurKeysAreNoAccessTokens(t *testing.T) {
@@ -211,6 +212,10 @@ func TestPoint34_WhatIsAdvertisedWorks(t *testing.T) {
 			try("revocation_endpoint", a.status == 200 && !i.active(orders, token))
 		}
 		try("revocation_endpoint_auth_methods_supported", true)
+		for _, alg := range about["dpop_signing_alg_values_supported"].([]any) {
+			a := i.ask(shop, i.proof(tokentest.NewKey(t, "", alg.(string)), nil))
+			try("dpop_signing_alg_values_supported", a.member("token_type") == "DPoP")
+		}
 		for member := range about {
 			if !slices.Contains(tried, member) {
 				t.Errorf("%s is advertised, and nothing here tries it", member)

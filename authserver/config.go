@@ -1,9 +1,11 @@
 package authserver
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"path"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/countermark/countermark/internal/discovery"
+	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/fetch"
 )
 
@@ -37,6 +40,19 @@ type Config struct {
 	// TokenLifetime is how long an access token is good, in whole seconds. 0
 	// means 10 minutes.
 	TokenLifetime time.Duration
+	// DPoPNonceKey, at least 32 bytes of chance, has clients put a nonce of the
+	// server into their DPoP proofs (RFC 9449 section 8), which changes every
+	// minute and is good for that one and the next. A proof's age is then the
+	// nonce's, and the client's clock of no account. Replicas share the key. Empty
+	// means no nonces.
+	DPoPNonceKey []byte
+	// ClientCertificate returns the certificate that a client showed, for a server
+	// behind a proxy that ends TLS: from where the proxy puts it, and only if
+	// nobody else can put one there. The proxy must have had the client prove that
+	// it holds the key. Nil means the first certificate of the TLS connection; the
+	// [http.Server] must then ask for one (tls.RequestClientCert is enough). It is
+	// called by many goroutines at once, and returns nil if there is none.
+	ClientCertificate func(*http.Request) *x509.Certificate
 	// AllowedOrigins are the web origins, as in https://app.example, whose pages
 	// may call the server with fetch. Empty means none.
 	AllowedOrigins []string
@@ -62,6 +78,9 @@ func New(cfg Config) (*Server, error) {
 		origins:  slices.Clone(cfg.AllowedOrigins),
 		now:      cfg.Now,
 		log:      cfg.Logger,
+
+		proofs:            dpop.Policy{Age: dpop.DefaultAge, Leeway: proofLeeway},
+		clientCertificate: cfg.ClientCertificate,
 	}
 	for i := range cfg.Clients {
 		c, err := newClient(&cfg.Clients[i])
@@ -81,6 +100,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.lifetime < time.Second || s.lifetime%time.Second != 0 {
 		return nil, errors.New("authserver: Config.TokenLifetime: must be whole seconds, one at least")
+	}
+	if len(cfg.DPoPNonceKey) > 0 {
+		if len(cfg.DPoPNonceKey) < dpop.MinNonceKey {
+			return nil, fmt.Errorf("authserver: Config.DPoPNonceKey: must have at least %d bytes", dpop.MinNonceKey)
+		}
+		s.proofs.Nonces = dpop.NewNonces(cfg.DPoPNonceKey)
 	}
 	for i, origin := range cfg.AllowedOrigins {
 		if err := checkOrigin(origin); err != nil {

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// Error codes of RFC 6749 section 5.2, RFC 8707 section 2 and, for failures of
+// Error codes of RFC 6749 section 5.2, RFC 8707 section 2, RFC 9449 section 5 and, for failures of
 // the server itself, RFC 6749 section 4.1.2.1.
 const (
 	invalidRequest         = "invalid_request"
@@ -16,6 +16,8 @@ const (
 	unsupportedGrantType   = "unsupported_grant_type"
 	invalidScope           = "invalid_scope"
 	invalidTarget          = "invalid_target"
+	invalidDPoPProof       = "invalid_dpop_proof"
+	useDPoPNonce           = "use_dpop_nonce"
 	serverError            = "server_error"
 	temporarilyUnavailable = "temporarily_unavailable"
 )

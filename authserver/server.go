@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/countermark/countermark/internal/dpop"
 )
 
 // A Server is an OAuth 2.0 authorization server: an [http.Handler] for the paths
@@ -23,6 +26,9 @@ type Server struct {
 	origins  []string
 	now      func() time.Time
 	log      *slog.Logger
+
+	proofs            dpop.Policy
+	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 
 	routes map[string]route // by path, escaped
 	writes atomic.Uint64    // to the store
@@ -61,7 +67,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) newRoutes(base, path string) map[string]route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
-	about := route{methods: get, cors: true, serve: document(func() any { return newMetadata(s.issuer, base) })}
+	about := route{methods: get, cors: true, serve: document(func() any { return s.newMetadata(base) })}
 	return map[string]route{
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
 		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},
