@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -81,9 +80,16 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 	if err != nil {
 		return nil, err
 	}
-	s.log.LogAttrs(ctx, slog.LevelDebug, "token issued", slog.String("grant_type", r.form.Get("grant_type")),
-		slog.String("client_id", c.ClientID), slog.String("jti", c.ID), slog.String("scope", c.Scope))
-	return &tokenResponse{AccessToken: token, TokenType: c.Confirmation.tokenType(), ExpiresIn: int64(s.lifetime / time.Second), Scope: c.Scope}, nil
+	s.emit(ctx, Event{
+		Type: EventTokenIssued, ClientID: c.ClientID, Subject: c.Subject, GrantType: r.form.Get("grant_type"),
+		Grant: c.grant(), TokenID: c.ID, Scope: c.Scope, Audience: a.Audience,
+	})
+	return &tokenResponse{
+		AccessToken: token,
+		TokenType:   c.Confirmation.tokenType(),
+		ExpiresIn:   int64(s.lifetime / time.Second),
+		Scope:       c.Scope,
+	}, nil
 }
 
 // sign makes a JWT of c.

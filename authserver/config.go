@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -58,9 +59,15 @@ type Config struct {
 	AllowedOrigins []string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Logger gets what was refused and why, failures, key rotations and, at the
-	// debug level, tokens issued: never a secret or a token. Nil means
-	// slog.Default.
+	// Audit is told of every [Event], after it happened and before the client has
+	// its answer, which waits for it: hand over what takes long. It is called by
+	// many goroutines at once and may call the server. Its context has the values
+	// of the request's, in which middleware may have put an address or a trace,
+	// and does not end when the client hangs up. Nil means nobody is told.
+	Audit func(context.Context, Event)
+	// Logger gets every [Event] as a record: failures of the server at the error
+	// level, tokens issued at the debug level, the reuse of a refresh token as a
+	// warning, all else at the info level. Nil means slog.Default.
 	Logger *slog.Logger
 }
 
@@ -78,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 		origins:  slices.Clone(cfg.AllowedOrigins),
 		now:      cfg.Now,
 		log:      cfg.Logger,
+		audit:    cfg.Audit,
 
 		proofs:            dpop.Policy{Age: dpop.DefaultAge, Leeway: proofLeeway},
 		clientCertificate: cfg.ClientCertificate,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,6 +38,13 @@ const (
 	RotateAndWithdraw
 )
 
+// rotations are the ways as events tell them.
+var rotations = [...]string{
+	RotateScheduled:   "published, to sign later",
+	RotateNow:         "signs at once",
+	RotateAndWithdraw: "signs at once, all others are withdrawn",
+}
+
 // RotateKeys has next take over as the signing key in the way that how says. A
 // key that is waiting to take over still does before it if the rotation is
 // scheduled, otherwise it is dropped. It is an error, and changes nothing, if
@@ -51,8 +57,7 @@ func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) 
 	if err := s.keys.rotate(key, how, s.now(), s.lifetime); err != nil {
 		return err
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "signing key rotated",
-		slog.String("kid", key.ID), slog.String("alg", key.Algorithm), slog.Bool("scheduled", how == RotateScheduled))
+	s.emit(ctx, Event{Type: EventKeyRotation, KeyID: key.ID, Algorithm: key.Algorithm, Reason: rotations[how]})
 	return nil
 }
 

@@ -26,6 +26,7 @@ type Server struct {
 	origins  []string
 	now      func() time.Time
 	log      *slog.Logger
+	audit    func(context.Context, Event) // may be nil
 
 	proofs            dpop.Policy
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
