@@ -93,7 +93,10 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 }
 
 // sign makes a JWT of c.
-func (s *Server) sign(_ context.Context, c *claims) (string, error) {
+func (s *Server) sign(ctx context.Context, c *claims) (string, error) {
+	if err := s.rotateWhenDue(ctx); err != nil {
+		return "", err
+	}
 	key := s.keys.signer(s.now())
 	t := jwt.Token{
 		Method: key.method,

@@ -38,6 +38,13 @@ type Config struct {
 	// next start. Empty means a new ES256 key, whose tokens nobody can verify
 	// after a restart.
 	Keys []SigningKey
+	// KeyRotation is how long a key signs before a new one of the same algorithm
+	// takes over, in the way of RotateScheduled: at least an hour. Nothing runs in
+	// the background for it. The clock is read when a token is signed, so that a
+	// server of which nobody wants a token rotates later. It is for keys that the
+	// server makes itself, which the next start does not know: with Keys it is an
+	// error, and RotateKeys the way. 0 means that keys change by RotateKeys alone.
+	KeyRotation time.Duration
 	// TokenLifetime is how long an access token is good, in whole seconds. 0
 	// means 10 minutes.
 	TokenLifetime time.Duration
@@ -126,6 +133,9 @@ func New(cfg Config) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.rotation, err = checkRotation(cfg.KeyRotation, len(cfg.Keys)); err != nil {
+		return nil, err
+	}
 	keys := cfg.Keys
 	if len(keys) == 0 {
 		key, err := GenerateKey("ES256")
@@ -134,7 +144,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		keys = []SigningKey{key}
 	}
-	if s.keys, err = newKeyring(keys); err != nil {
+	if s.keys, err = newKeyring(keys, s.now()); err != nil {
 		return nil, err
 	}
 	s.routes = s.newRoutes(strings.TrimSuffix(cfg.Issuer, "/"), strings.TrimSuffix(issuer.EscapedPath(), "/"))

@@ -91,7 +91,7 @@ func (s *Server) emit(ctx context.Context, e Event) {
 		s.log.LogAttrs(ctx, level, string(e.Type), e.attrs()...) //nolint:sloglint // a constant, of a type
 	}
 	if s.audit != nil {
-		e.Audience = slices.Clone(e.Audience) // which may be that of the registration
+		e.Audience = slices.Clone(e.Audience)  // which may be that of the registration
 		s.audit(context.WithoutCancel(ctx), e) // a client that hangs up erases no traces
 	}
 }

@@ -197,6 +197,23 @@ func TestAudit_TheLogHasTheSame(t *testing.T) {
 	}
 }
 
+// What an event shows is a copy: nobody changes a registration through it.
+func TestAudit_EventsAreCopies(t *testing.T) {
+	t.Parallel()
+	i := start(t, "", func(c *authserver.Config) {
+		c.Audit = func(_ context.Context, e authserver.Event) {
+			for n := range e.Audience {
+				e.Audience[n] = "https://evil.example"
+			}
+		}
+	})
+	for range 2 {
+		if _, payload := parts(t, i.token(shop)); strings.Contains(fmt.Sprint(payload["aud"]), "evil") {
+			t.Error(payload["aud"])
+		}
+	}
+}
+
 // A watchedStore knows whether an operation of it is under way.
 type watchedStore struct {
 	authserver.Store

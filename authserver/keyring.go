@@ -66,6 +66,8 @@ func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) 
 type keyring struct {
 	mu   sync.Mutex // held while the keys change
 	keys atomic.Pointer[[]ringKey]
+
+	since time.Time // when the first key began to sign, for all that is known
 }
 
 type ringKey struct {
@@ -75,8 +77,8 @@ type ringKey struct {
 	until time.Time // when it is no longer published; zero: not yet known
 }
 
-// newKeyring returns a ring of keys whose first signs.
-func newKeyring(keys []SigningKey) (*keyring, error) {
+// newKeyring returns a ring of keys whose first signs, since now.
+func newKeyring(keys []SigningKey, now time.Time) (*keyring, error) {
 	ring := make([]ringKey, 0, len(keys))
 	for i, k := range keys {
 		name := fmt.Sprintf("Config.Keys[%d]", i)
@@ -89,7 +91,7 @@ func newKeyring(keys []SigningKey) (*keyring, error) {
 		}
 		ring = append(ring, ringKey{signingKey: key, idle: i > 0})
 	}
-	r := &keyring{}
+	r := &keyring{since: now}
 	r.keys.Store(&ring)
 	return r, nil
 }

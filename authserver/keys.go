@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 
 	"github.com/countermark/countermark/internal/jose"
@@ -76,8 +77,11 @@ type signingKey struct {
 // newSigningKey checks k, which an error calls by name. It signs nothing, since
 // the key may be far away.
 func newSigningKey(name string, k SigningKey) (signingKey, error) {
-	if k.Signer == nil {
+	if isNil(k.Signer) {
 		return signingKey{}, fmt.Errorf("authserver: %s.Signer: required", name)
+	}
+	if ed, ok := k.Signer.(ed25519.PrivateKey); ok && len(ed) != ed25519.PrivateKeySize {
+		return signingKey{}, fmt.Errorf("authserver: %s.Signer: an ed25519.PrivateKey of %d bytes, not %d", name, len(ed), ed25519.PrivateKeySize)
 	}
 	public := k.Signer.Public()
 	fitting := jose.AlgorithmsFor(public)
@@ -105,4 +109,11 @@ func newSigningKey(name string, k SigningKey) (signingKey, error) {
 		public:     public,
 		published:  publishedJWK{jwk: jwk, Kid: k.ID, Alg: k.Algorithm, Use: "sig"},
 	}, nil
+}
+
+// isNil reports whether there is no signer, or one that is a nil pointer, as that
+// of a key that could not be loaded may be.
+func isNil(s crypto.Signer) bool {
+	v := reflect.ValueOf(s)
+	return s == nil || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice) && v.IsNil()
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,8 @@ type Server struct {
 	clients  map[string]*client // those of the configuration, by client_id
 	store    Store
 	keys     *keyring
+	rotation time.Duration // how long a key signs; 0: until RotateKeys
+	rotating sync.Mutex    // held by who makes the next key
 	lifetime time.Duration
 	origins  []string
 	now      func() time.Time

@@ -70,10 +70,13 @@ func ParseJWK(data []byte, alg string) (crypto.PublicKey, [sha256.Size]byte, err
 	default:
 		err = errJWK
 	}
-	return key, sha256.Sum256([]byte(canonical)), err
+	if err != nil {
+		return nil, [sha256.Size]byte{}, err
+	}
+	return key, sha256.Sum256([]byte(canonical)), nil
 }
 
-func ecKey(crv, x, y string) (crypto.PublicKey, error) {
+func ecKey(crv, x, y string) (*ecdsa.PublicKey, error) {
 	var curve elliptic.Curve
 	switch crv {
 	case "P-256":
@@ -102,7 +105,7 @@ func ecKey(crv, x, y string) (crypto.PublicKey, error) {
 	return key, nil
 }
 
-func okpKey(crv, x string) (crypto.PublicKey, error) {
+func okpKey(crv, x string) (ed25519.PublicKey, error) {
 	key, err := Decode(nil, x)
 	if err != nil || crv != "Ed25519" || len(key) != ed25519.PublicKeySize {
 		return nil, errJWK
@@ -110,7 +113,7 @@ func okpKey(crv, x string) (crypto.PublicKey, error) {
 	return ed25519.PublicKey(key), nil
 }
 
-func rsaKey(n, e string) (crypto.PublicKey, error) {
+func rsaKey(n, e string) (*rsa.PublicKey, error) {
 	modulus, err := Decode(nil, n)
 	if err != nil || len(modulus) == 0 || modulus[0] == 0 { // RFC 7518 section 6.3.1.1: no leading zeros
 		return nil, errJWK
