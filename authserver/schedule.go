@@ -25,17 +25,15 @@ func checkRotation(period time.Duration, keys int) (time.Duration, error) {
 }
 
 // rotateWhenDue publishes the next key as long before its time as the key set may
-// be cached. One caller makes it; others go on with the key that there is.
+// be cached. One caller at a time looks and makes it; the others go on with the key
+// that there is.
 func (s *Server) rotateWhenDue(ctx context.Context) error {
-	if s.rotation == 0 {
-		return nil
-	}
-	if _, due := s.keys.due(s.now(), s.rotation); !due || !s.rotating.TryLock() {
+	if s.rotation == 0 || !s.rotating.TryLock() {
 		return nil
 	}
 	defer s.rotating.Unlock()
 	algorithm, due := s.keys.due(s.now(), s.rotation)
-	if !due { // somebody else was first
+	if !due {
 		return nil
 	}
 	next, err := GenerateKey(algorithm)

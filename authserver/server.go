@@ -24,7 +24,7 @@ type Server struct {
 	store    Store
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
-	rotating sync.Mutex    // held by who makes the next key
+	rotating sync.Mutex    // held by who sees to the next key
 	lifetime time.Duration
 	origins  []string
 	now      func() time.Time

@@ -146,6 +146,9 @@ func (c *Config) unused() []string {
 		if fields != nil {
 			notes = append(notes, fmt.Sprintf("clients[%d]: no grant or client authentication uses %s yet", i, strings.Join(fields, ", ")))
 		}
+		if client.TLSClientCertificateBoundAccessTokens {
+			notes = append(notes, fmt.Sprintf("clients[%d]: gets no tokens: they are bound to a TLS certificate, and this issuer serves without TLS", i))
+		}
 	}
 	if len(c.Users) > 0 {
 		notes = append(notes, fmt.Sprintf("users: nobody can sign in yet, so the %d of the file have no effect", len(c.Users)))
