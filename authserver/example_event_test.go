@@ -25,7 +25,7 @@ func ExampleEvent() {
 			Audience:   []string{"https://api.example.com"},
 		}},
 		Audit: func(ctx context.Context, e authserver.Event) {
-			fmt.Println(ctx.Value(address{}), e.Type, e.ClientID, e.Error)
+			fmt.Printf("%v: %s %q %q\n", ctx.Value(address{}), e.Type, e.ClientID, e.Error)
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	})
@@ -43,6 +43,6 @@ func ExampleEvent() {
 		handler.ServeHTTP(httptest.NewRecorder(), req)
 	}
 	// Output:
-	// 192.0.2.1:1234 token issued shop
-	// 192.0.2.1:1234 request refused  invalid_client
+	// 192.0.2.1:1234: token issued "shop" ""
+	// 192.0.2.1:1234: request refused "" "invalid_client"
 }
