@@ -147,7 +147,7 @@ func (c *Config) unused() []string {
 			notes = append(notes, fmt.Sprintf("clients[%d]: no grant or client authentication uses %s yet", i, strings.Join(fields, ", ")))
 		}
 		if client.TLSClientCertificateBoundAccessTokens {
-			notes = append(notes, fmt.Sprintf("clients[%d]: gets no tokens: they are bound to a TLS certificate, and this issuer serves without TLS", i))
+			notes = append(notes, fmt.Sprintf("clients[%d]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here", i))
 		}
 	}
 	if len(c.Users) > 0 {

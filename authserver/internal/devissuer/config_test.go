@@ -66,7 +66,7 @@ func TestConfig_SaysWhichClientsGetNoTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"clients[1]: gets no tokens: they are bound to a TLS certificate, and this issuer serves without TLS"}
+	want := []string{"clients[1]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here"}
 	if got := cfg.unused(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
