@@ -31,26 +31,31 @@ func (c *confirmation) tokenType() string {
 // sending a DPoP proof. A client certificate alone does not bind: browsers and
 // proxies send those for reasons of their own.
 func (s *Server) bind(ctx context.Context, r *request) error {
-	proved, err := s.provedKey(ctx, r, tokenPath)
-	switch {
-	case err != nil:
-		return err
-	case r.client.TLSClientCertificateBoundAccessTokens && proved != nil:
-		return refuse(invalidRequest, "the client's tokens are bound to its certificate, not to a DPoP key")
-	case r.client.TLSClientCertificateBoundAccessTokens:
-		cert := s.certificate(r.http)
-		if cert == nil {
-			return refuse(invalidRequest, "a client certificate is required, to which the client's tokens are bound")
-		}
-		sum := sha256.Sum256(cert.Raw)
-		r.confirmation = &confirmation{X5TS: jose.Encode(sum[:])}
-		return nil
-	case r.client.DPoPBoundAccessTokens && proved == nil:
-		return refuse(invalidDPoPProof, "a DPoP proof is required")
-	default:
-		r.confirmation = proved
-		return nil
+	if r.client.TLSClientCertificateBoundAccessTokens {
+		return s.bindToCertificate(r)
 	}
+	proved, err := s.provedKey(ctx, r, tokenPath)
+	if err != nil {
+		return err
+	}
+	if proved == nil && r.client.DPoPBoundAccessTokens {
+		return refuse(invalidDPoPProof, "a DPoP proof is required")
+	}
+	r.confirmation = proved
+	return nil
+}
+
+func (s *Server) bindToCertificate(r *request) error {
+	if len(r.http.Header.Values("DPoP")) > 0 {
+		return refuse(invalidRequest, "the client's tokens are bound to its certificate, not to a DPoP key")
+	}
+	cert := s.certificate(r.http)
+	if cert == nil {
+		return refuse(invalidRequest, "a client certificate is required, to which the client's tokens are bound")
+	}
+	sum := sha256.Sum256(cert.Raw)
+	r.confirmation = &confirmation{X5TS: jose.Encode(sum[:])}
+	return nil
 }
 
 // provedKey returns the key of the DPoP proof that came with a request to the
