@@ -28,10 +28,10 @@ func checkRotation(period time.Duration, keys int) (time.Duration, error) {
 // be cached. One caller at a time looks and makes it; the others go on with the key
 // that there is.
 func (s *Server) rotateWhenDue(ctx context.Context) error {
-	if s.rotation == 0 || !s.rotating.TryLock() {
+	if s.rotation == 0 || !s.rotating.CompareAndSwap(false, true) {
 		return nil
 	}
-	defer s.rotating.Unlock()
+	defer s.rotating.Store(false)
 	algorithm, due := s.keys.due(s.now(), s.rotation)
 	if !due {
 		return nil

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +23,7 @@ type Server struct {
 	store    Store
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
-	rotating sync.Mutex    // held by who sees to the next key
+	rotating atomic.Bool   // whether somebody sees to the next key
 	lifetime time.Duration
 	origins  []string
 	now      func() time.Time
