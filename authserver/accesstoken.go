@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -25,10 +24,18 @@ const (
 // of an opaque token kept in the store.
 type claims struct {
 	jwt.RegisteredClaims
-	ClientID string `json:"client_id"`
-	Scope    string `json:"scope,omitempty"`
+	ClientID     string        `json:"client_id"`
+	Scope        string        `json:"scope,omitempty"`
+	AuthTime     int64         `json:"auth_time,omitempty"`
+	ACR          string        `json:"acr,omitempty"`
+	Confirmation *confirmation `json:"cnf,omitempty"`
+}
 
-	grant string // the ID of the grant that the token belongs to
+// grant returns the ID of the grant that the token belongs to. It is the part of
+// the jti before the dot, or all of it where the token has a grant of its own.
+func (c *claims) grant() string {
+	grant, _, _ := strings.Cut(c.ID, ".")
+	return grant
 }
 
 // A tokenResponse is the successful answer of RFC 6749 section 5.1.
@@ -39,22 +46,31 @@ type tokenResponse struct {
 	Scope       string `json:"scope,omitempty"`
 }
 
-// issue makes an access token for the client of r, about subject. A JWT costs no
-// write: the grant behind it is one of this token alone, has the token's jti for
-// its ID, and is written down only if it is revoked.
-func (s *Server) issue(ctx context.Context, r *request, subject, scope string, audience []string) (*tokenResponse, error) {
+// issue makes an access token for what was authorized, bound to the key that the
+// request shows, if it shows one. A JWT costs no write.
+func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
+	if err := r.holds(a.Confirmation); err != nil {
+		return nil, err
+	}
 	now := s.now()
+	id := rand.Text() // which has no dot
+	if a.grant != "" {
+		id = a.grant + "." + id
+	}
 	c := &claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    s.issuer,
-			Subject:   subject,
-			Audience:  audience,
+			Subject:   a.Subject,
+			Audience:  a.Audience,
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(s.lifetime)),
-			ID:        rand.Text(),
+			ID:        id,
 		},
-		ClientID: r.client.ClientID,
-		Scope:    scope,
+		ClientID:     a.ClientID,
+		Scope:        a.Scope,
+		AuthTime:     a.AuthTime,
+		ACR:          a.ACR,
+		Confirmation: r.confirmation,
 	}
 	mint := s.sign
 	if r.client.AccessTokenStrategy == strategyOpaque {
@@ -64,13 +80,23 @@ func (s *Server) issue(ctx context.Context, r *request, subject, scope string, a
 	if err != nil {
 		return nil, err
 	}
-	s.log.LogAttrs(ctx, slog.LevelDebug, "token issued", slog.String("grant_type", r.form.Get("grant_type")),
-		slog.String("client_id", c.ClientID), slog.String("jti", c.ID), slog.String("scope", scope))
-	return &tokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int64(s.lifetime / time.Second), Scope: scope}, nil
+	s.emit(ctx, Event{
+		Type: EventTokenIssued, ClientID: c.ClientID, Subject: c.Subject, GrantType: r.form.Get("grant_type"),
+		Grant: c.grant(), TokenID: c.ID, Scope: c.Scope, Audience: a.Audience,
+	})
+	return &tokenResponse{
+		AccessToken: token,
+		TokenType:   c.Confirmation.tokenType(),
+		ExpiresIn:   int64(s.lifetime / time.Second),
+		Scope:       c.Scope,
+	}, nil
 }
 
 // sign makes a JWT of c.
-func (s *Server) sign(_ context.Context, c *claims) (string, error) {
+func (s *Server) sign(ctx context.Context, c *claims) (string, error) {
+	if err := s.rotateWhenDue(ctx); err != nil {
+		return "", err
+	}
 	key := s.keys.signer(s.now())
 	t := jwt.Token{
 		Method: key.method,
@@ -97,7 +123,7 @@ func (s *Server) keep(ctx context.Context, c *claims) (string, error) {
 		return "", fmt.Errorf("claims: %w", err)
 	}
 	err = s.write(ctx, func() error {
-		return s.store.Put(ctx, AccessToken, HashOf(token), Record{Grant: c.ID, Data: data, Expiry: c.ExpiresAt.Time})
+		return s.store.Put(ctx, AccessToken, HashOf(token), Record{Grant: c.grant(), Data: data, Expiry: c.ExpiresAt.Time})
 	})
 	return token, err
 }
@@ -116,7 +142,7 @@ func (s *Server) read(ctx context.Context, token string) (*claims, error) {
 	if !s.now().Before(c.ExpiresAt.Time) {
 		return nil, ErrNotFound
 	}
-	g, err := s.store.Grant(ctx, c.grant)
+	g, err := s.store.Grant(ctx, c.grant())
 	switch {
 	case errors.Is(err, ErrNotFound): // never written down, so never revoked
 		return c, nil
@@ -138,13 +164,13 @@ func (s *Server) stored(ctx context.Context, token string) (*claims, error) {
 	if err != nil {
 		return nil, storeFailed(err)
 	}
-	c := &claims{grant: r.Grant}
+	c := &claims{}
 	if err := strictjson.Unmarshal(r.Data, c); err != nil {
 		return nil, fmt.Errorf("record of an access token: %w", err)
 	}
 	switch {
-	case c.ExpiresAt == nil || c.ID == "" || c.grant == "":
-		return nil, errors.New("record of an access token: it has no exp, jti or grant")
+	case c.ExpiresAt == nil || c.ID == "":
+		return nil, errors.New("record of an access token: it has no exp or jti")
 	case c.Issuer != s.issuer: // another server shares the store
 		return nil, ErrNotFound
 	default:
@@ -177,7 +203,6 @@ func (s *Server) verified(_ context.Context, token string) (*claims, error) {
 	if !readPart(payload, c) || c.Issuer != s.issuer || c.ExpiresAt == nil || c.ID == "" {
 		return nil, ErrNotFound
 	}
-	c.grant = c.ID
 	return c, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countermark/countermark/authserver"
 	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/tokentest"
 )
 
 func TestPoint28_OtherTokensOfOurKeysAreNoAccessTokens(t *testing.T) {
@@ -202,6 +203,10 @@ func TestPoint33_OnlyTheOwnerRevokes(t *testing.T) {
 // Every endpoint, grant and method that the metadata lists is tried.
 func TestPoint34_WhatIsAdvertisedWorks(t *testing.T) {
 	t.Parallel()
+	provers := map[any]*tokentest.Key{}
+	for _, alg := range jose.Algorithms() {
+		provers[alg] = tokentest.NewKey(t, "", alg)
+	}
 	for _, path := range []string{"", "/", "/tenant", "/a/b/"} {
 		i := start(t, path)
 		about := i.get(i.host + "/.well-known/oauth-authorization-server" + strings.TrimSuffix(path, "/")).object()
@@ -240,6 +245,10 @@ func TestPoint34_WhatIsAdvertisedWorks(t *testing.T) {
 			try("revocation_endpoint", a.status == 200 && !i.active(orders, token))
 		}
 		try("revocation_endpoint_auth_methods_supported", true)
+		for _, alg := range about["dpop_signing_alg_values_supported"].([]any) {
+			a := i.ask(shop, i.proof(provers[alg], nil))
+			try("dpop_signing_alg_values_supported", a.member("token_type") == "DPoP")
+		}
 		for member := range about {
 			if !slices.Contains(tried, member) {
 				t.Errorf("%s is advertised, and nothing here tries it", member)

@@ -52,6 +52,16 @@ type Client struct {
 	// that its revocation holds at once. The name is that of Ory Hydra's client
 	// metadata.
 	AccessTokenStrategy string `json:"access_token_strategy,omitempty"`
+	// DPoPBoundAccessTokens demands that tokens are bound to a DPoP key: a token
+	// request without a proof is refused (RFC 9449 section 5.2). Without it a
+	// client gets bound tokens by sending a proof.
+	DPoPBoundAccessTokens bool `json:"dpop_bound_access_tokens,omitempty"`
+	// TLSClientCertificateBoundAccessTokens has tokens bound to the certificate
+	// that the client shows in TLS, without which a token request is refused (RFC
+	// 8705 section 3.4). A resource server asks for one proof of possession, so
+	// that a client has its tokens bound in one way: with this, a DPoP proof is
+	// refused, and DPoPBoundAccessTokens is an error.
+	TLSClientCertificateBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 }
 
 const (
@@ -102,6 +112,8 @@ func newClient(c *Client) (*client, error) {
 		return nil, notSupported("token_endpoint_auth_method", n.TokenEndpointAuthMethod, authMethods)
 	case !slices.Contains(strategies, n.AccessTokenStrategy):
 		return nil, notSupported("access_token_strategy", n.AccessTokenStrategy, strategies)
+	case c.DPoPBoundAccessTokens && c.TLSClientCertificateBoundAccessTokens:
+		return nil, errors.New("dpop_bound_access_tokens, tls_client_certificate_bound_access_tokens: must not both be set")
 	}
 	for _, g := range c.GrantTypes {
 		if _, known := grants[g]; !known {

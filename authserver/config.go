@@ -1,9 +1,12 @@
 package authserver
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"path"
 	"reflect"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/countermark/countermark/internal/discovery"
+	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/fetch"
 )
 
@@ -41,17 +45,43 @@ type Config struct {
 	// after a restart. What [Server.RotateKeys] does is not written down: at the
 	// next start, and in other processes, the keys are those given here.
 	Keys []SigningKey
+	// KeyRotation is how long a key signs before a new one of the same algorithm
+	// takes over, in the way of RotateScheduled: at least an hour. Nothing runs in
+	// the background for it. The clock is read when a token is signed, so that a
+	// server of which nobody wants a token rotates later. It is for keys that the
+	// server makes itself, which the next start does not know: with Keys it is an
+	// error, and RotateKeys the way. 0 means that keys change by RotateKeys alone.
+	KeyRotation time.Duration
 	// TokenLifetime is how long an access token is good, in whole seconds and at
 	// most 24 hours. 0 means 10 minutes.
 	TokenLifetime time.Duration
+	// DPoPNonceKey, at least 32 bytes of chance, has clients put a nonce of the
+	// server into their DPoP proofs (RFC 9449 section 8), which changes every
+	// minute and is good for that one and the next. A proof's age is then the
+	// nonce's, and the client's clock of no account. Replicas share the key. Empty
+	// means no nonces.
+	DPoPNonceKey []byte
+	// ClientCertificate returns the certificate that a client showed, for a server
+	// behind a proxy that ends TLS: from where the proxy puts it, and only if
+	// nobody else can put one there. The proxy must have had the client prove that
+	// it holds the key. Nil means the first certificate of the TLS connection; the
+	// [http.Server] must then ask for one (tls.RequestClientCert is enough). It is
+	// called by many goroutines at once, and returns nil if there is none.
+	ClientCertificate func(*http.Request) *x509.Certificate
 	// AllowedOrigins are the web origins, as in https://app.example, whose pages
 	// may call the server with fetch. Empty means none.
 	AllowedOrigins []string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Logger gets what was refused and why, failures, key rotations and, at the
-	// debug level, tokens issued: never a secret or a token. Nil means
-	// slog.Default.
+	// Audit is told of every [Event], after it happened and before the client has
+	// its answer, which waits for it: hand over what takes long. It is called by
+	// many goroutines at once and may call the server. Its context has the values
+	// of the request's, in which middleware may have put an address or a trace,
+	// and does not end when the client hangs up. Nil means nobody is told.
+	Audit func(context.Context, Event)
+	// Logger gets every [Event] as a record: failures of the server at the error
+	// level, tokens issued at the debug level, the reuse of a refresh token as a
+	// warning, all else at the info level. Nil means slog.Default.
 	Logger *slog.Logger
 }
 
@@ -69,6 +99,10 @@ func New(cfg Config) (*Server, error) {
 		origins:  slices.Clone(cfg.AllowedOrigins),
 		now:      cfg.Now,
 		log:      cfg.Logger,
+		audit:    cfg.Audit,
+
+		proofs:            dpop.Policy{Age: dpop.DefaultAge, Leeway: proofLeeway},
+		clientCertificate: cfg.ClientCertificate,
 	}
 	for i := range cfg.Clients {
 		c, err := newClient(&cfg.Clients[i])
@@ -92,6 +126,12 @@ func New(cfg Config) (*Server, error) {
 	if s.lifetime < time.Second || s.lifetime > maxLifetime || s.lifetime%time.Second != 0 {
 		return nil, errors.New("authserver: Config.TokenLifetime: must be whole seconds, from one second to 24 hours")
 	}
+	if len(cfg.DPoPNonceKey) > 0 {
+		if len(cfg.DPoPNonceKey) < dpop.MinNonceKey {
+			return nil, fmt.Errorf("authserver: Config.DPoPNonceKey: must have at least %d bytes", dpop.MinNonceKey)
+		}
+		s.proofs.Nonces = dpop.NewNonces(cfg.DPoPNonceKey)
+	}
 	for i, origin := range cfg.AllowedOrigins {
 		if err := checkOrigin(origin); err != nil {
 			return nil, fmt.Errorf("authserver: Config.AllowedOrigins[%d]: %w", i, err)
@@ -106,6 +146,9 @@ func New(cfg Config) (*Server, error) {
 	case s.log.Handler() == nil:
 		return nil, errors.New("authserver: Config.Logger: has no handler; slog.New makes one that has")
 	}
+	if s.rotation, err = checkRotation(cfg.KeyRotation, len(cfg.Keys)); err != nil {
+		return nil, err
+	}
 	keys := cfg.Keys
 	if len(keys) == 0 {
 		key, err := GenerateKey("ES256")
@@ -114,7 +157,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		keys = []SigningKey{key}
 	}
-	if s.keys, err = newKeyring(keys); err != nil {
+	if s.keys, err = newKeyring(keys, s.now()); err != nil {
 		return nil, err
 	}
 	s.routes = s.newRoutes(strings.TrimSuffix(cfg.Issuer, "/"), strings.TrimSuffix(issuer.EscapedPath(), "/"))

@@ -34,6 +34,26 @@
 //
 // No JWT is issued that is longer than 16 KiB: the request for it is refused.
 //
+// A token is bound to a key, so that whoever steals it has no use of it, in one of
+// two ways, and introspection tells in which. A client that sends a DPoP proof with
+// its token request gets a token for the proof's key (RFC 9449); one registered
+// with [Client.TLSClientCertificateBoundAccessTokens] gets a token for the
+// certificate that it shows in TLS (RFC 8705 section 3), whoever signed that: the
+// client still authenticates as it is registered to. A proof costs one write.
+//
+// # Keys
+//
+// Signing keys come from files ([ParseSigningKeys]), from a KMS or HSM (any
+// [crypto.Signer]), or the server makes them. [Server.RotateKeys] and
+// [Config.KeyRotation] put the next one in place: published before it signs, the
+// old one after, for as long as its last token.
+//
+// # Events
+//
+// What happens goes to [Config.Audit], and to [Config.Logger] as records of the
+// same content: tokens issued, requests refused, grants revoked, keys rotated.
+// See [Event]. None holds a secret.
+//
 // # Clients
 //
 // Every client authenticates, in the one way that it is registered for. Basic

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/countermark/countermark/internal/jose"
 )
 
 const (
@@ -28,11 +31,14 @@ type metadata struct {
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+
+	DPoPAlgorithms         []string `json:"dpop_signing_alg_values_supported"`                    // RFC 9449 section 5.1
+	CertificateBoundTokens bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
 }
 
-func newMetadata(issuer, base string) metadata {
+func (s *Server) newMetadata(base string) metadata {
 	return metadata{
-		Issuer:        issuer,
+		Issuer:        s.issuer,
 		TokenEndpoint: base + tokenPath,
 		JWKSURI:       base + jwksPath,
 		GrantTypes:    grantTypes(),
@@ -43,6 +49,10 @@ func newMetadata(issuer, base string) metadata {
 		IntrospectionAuthMethods: authMethods,
 		RevocationEndpoint:       base + revokePath,
 		RevocationAuthMethods:    authMethods,
+
+		DPoPAlgorithms: jose.Algorithms(),
+		// Without TLS, here or before, there are no certificates.
+		CertificateBoundTokens: strings.HasPrefix(base, "https://") || s.clientCertificate != nil,
 	}
 }
 

@@ -25,6 +25,12 @@ const (
 type request struct {
 	form   url.Values // each name once, except resource
 	client *client
+	http   *http.Request // for what is no parameter
+	header http.Header   // of the answer
+
+	// confirmation is the key that the sender proved to hold and that tokens are
+	// bound to. It is there before a grant is asked.
+	confirmation *confirmation
 }
 
 // An endpoint is the policy of one endpoint: a form in, JSON out. What it
@@ -53,7 +59,7 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, handle endpoin
 	if err != nil {
 		return nil, nil, err
 	}
-	answer, err := handle(r.Context(), &request{form: form, client: c})
+	answer, err := handle(r.Context(), &request{form: form, client: c, http: r, header: w.Header()})
 	return answer, c, err
 }
 

@@ -2,11 +2,10 @@ package authserver
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 )
 
-// Error codes of RFC 6749 section 5.2, RFC 8707 section 2 and, for failures of
+// Error codes of RFC 6749 section 5.2, RFC 8707 section 2, RFC 9449 section 5 and, for failures of
 // the server itself, RFC 6749 section 4.1.2.1.
 const (
 	invalidRequest         = "invalid_request"
@@ -16,6 +15,8 @@ const (
 	unsupportedGrantType   = "unsupported_grant_type"
 	invalidScope           = "invalid_scope"
 	invalidTarget          = "invalid_target"
+	invalidDPoPProof       = "invalid_dpop_proof"
+	useDPoPNonce           = "use_dpop_nonce"
 	serverError            = "server_error"
 	temporarilyUnavailable = "temporarily_unavailable"
 )
@@ -64,7 +65,7 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// writeError answers with the error response that err stands for and logs it. The
+// writeError answers with the error response that err stands for and tells of it. The
 // client is nil as long as it is not known for sure.
 func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
 	r, ok := errors.AsType[*refusal](err)
@@ -72,18 +73,11 @@ func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client,
 		r = refuse(serverError, "the server failed")
 		r.cause = err
 	}
-	level := slog.LevelInfo
-	if r.status >= http.StatusInternalServerError && req.Context().Err() == nil {
-		level = slog.LevelError
-	}
-	attrs := []slog.Attr{slog.String("path", req.URL.Path), slog.String("error", r.code), slog.String("reason", r.description)}
+	event := Event{Type: EventRefused, Path: req.URL.Path, Status: r.status, Error: r.code, Reason: r.description, Cause: r.cause}
 	if c != nil { // an unknown client_id may be anything, a secret in the wrong field included
-		attrs = append(attrs, slog.String("client_id", c.ClientID))
+		event.ClientID = c.ClientID
 	}
-	if r.cause != nil {
-		attrs = append(attrs, slog.Any("cause", r.cause))
-	}
-	s.log.LogAttrs(req.Context(), level, "request refused", attrs...)
+	s.emit(req.Context(), event)
 
 	switch r.status {
 	case http.StatusUnauthorized:

@@ -13,5 +13,10 @@ func (s *Server) clientCredentials(ctx context.Context, r *request) (*tokenRespo
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(ctx, r, r.client.ClientID, scope, audience) // sub: RFC 9068 section 2.2
+	return s.issue(ctx, r, &authorization{
+		Subject:  r.client.ClientID, // RFC 9068 section 2.2
+		ClientID: r.client.ClientID,
+		Scope:    scope,
+		Audience: audience,
+	})
 }

@@ -80,7 +80,7 @@ func start(t testing.TB, path string, edits ...func(*authserver.Config)) *issuer
 		Issuer:  i.url,
 		Clients: clients(),
 		Now:     i.clock.Now,
-		Logger:  slog.New(slog.NewJSONHandler(i.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:  i.logger(),
 	}
 	for _, edit := range edits {
 		edit(&cfg)
@@ -93,6 +93,10 @@ func start(t testing.TB, path string, edits ...func(*authserver.Config)) *issuer
 	ts.Start()
 	t.Cleanup(ts.Close)
 	return i
+}
+
+func (i *issuer) logger() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(i.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func withStore(s authserver.Store) func(*authserver.Config) {
@@ -124,7 +128,12 @@ func (a answer) object() map[string]any {
 
 func (i *issuer) do(req *http.Request) answer {
 	i.t.Helper()
-	resp, err := http.DefaultClient.Do(req)
+	return i.doBy(http.DefaultClient, req)
+}
+
+func (i *issuer) doBy(c *http.Client, req *http.Request) answer {
+	i.t.Helper()
+	resp, err := c.Do(req)
 	if err != nil {
 		i.t.Fatal(err)
 	}

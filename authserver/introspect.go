@@ -21,6 +21,8 @@ type introspection struct {
 	ID        string           `json:"jti,omitempty"`
 	IssuedAt  *jwt.NumericDate `json:"iat,omitempty"`
 	ExpiresAt *jwt.NumericDate `json:"exp,omitempty"`
+
+	Confirmation *confirmation `json:"cnf,omitempty"` // RFC 8705 section 3.2, RFC 9449 section 6.2
 }
 
 // introspect is the introspection endpoint (RFC 7662 section 2). A token that is
@@ -42,7 +44,7 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 	default:
 		return introspection{
 			Active:    true,
-			TokenType: "Bearer",
+			TokenType: c.Confirmation.tokenType(),
 			Issuer:    c.Issuer,
 			Subject:   c.Subject,
 			Audience:  c.Audience,
@@ -51,6 +53,8 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 			ID:        c.ID,
 			IssuedAt:  c.IssuedAt,
 			ExpiresAt: c.ExpiresAt,
+
+			Confirmation: c.Confirmation,
 		}, nil
 	}
 }

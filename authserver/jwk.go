@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -35,6 +36,9 @@ type publishedJWK struct {
 func newJWK(key crypto.PublicKey) (jwk, error) {
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
+		if k.X == nil || k.Y == nil { //nolint:staticcheck // deprecated for arithmetic; without them Bytes panics
+			return jwk{}, errors.New("public key: has no point")
+		}
 		point, err := k.Bytes() // 4, x, y
 		if err != nil {
 			return jwk{}, fmt.Errorf("public key: %w", err)

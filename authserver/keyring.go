@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,6 +38,13 @@ const (
 	RotateAndWithdraw
 )
 
+// rotations are the ways as events tell them.
+var rotations = [...]string{
+	RotateScheduled:   "published, to sign later",
+	RotateNow:         "signs at once",
+	RotateAndWithdraw: "signs at once, all others are withdrawn",
+}
+
 // RotateKeys has next take over as the signing key in the way that how says. A
 // key that is waiting to take over still does before it if the rotation is
 // scheduled, otherwise it is dropped. It is an error, and changes nothing, if
@@ -56,8 +62,7 @@ func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) 
 	if err := s.keys.rotate(key, how, s.now(), s.lifetime); err != nil {
 		return err
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "signing key rotated",
-		slog.String("kid", key.ID), slog.String("alg", key.Algorithm), slog.Bool("scheduled", how == RotateScheduled))
+	s.emit(ctx, Event{Type: EventKeyRotation, KeyID: key.ID, Algorithm: key.Algorithm, Reason: rotations[how]})
 	return nil
 }
 
@@ -68,6 +73,7 @@ type keyring struct {
 
 	mu        sync.Mutex          // held while the keys change
 	withdrawn map[string]struct{} // IDs and thumbprints that never come back
+	since     time.Time           // when the first key began to sign, for all that is known
 }
 
 type ringKey struct {
@@ -77,8 +83,8 @@ type ringKey struct {
 	until time.Time // when it is no longer published; zero: not yet known
 }
 
-// newKeyring returns a ring of keys whose first signs.
-func newKeyring(keys []SigningKey) (*keyring, error) {
+// newKeyring returns a ring of keys whose first signs, since now.
+func newKeyring(keys []SigningKey, now time.Time) (*keyring, error) {
 	ring := make([]ringKey, 0, len(keys))
 	for i, k := range keys {
 		name := fmt.Sprintf("Config.Keys[%d]", i)
@@ -91,7 +97,7 @@ func newKeyring(keys []SigningKey) (*keyring, error) {
 		}
 		ring = append(ring, ringKey{signingKey: key, idle: i > 0})
 	}
-	r := &keyring{}
+	r := &keyring{since: now}
 	r.keys.Store(&ring)
 	return r, nil
 }

@@ -82,10 +82,11 @@ func newSigningKey(name string, k SigningKey) (signingKey, error) {
 	switch {
 	case k.Signer == nil || isNil(k.Signer):
 		return signingKey{}, fmt.Errorf("authserver: %s.Signer: required", name)
-	case !hasPublic(k.Signer):
-		return signingKey{}, fmt.Errorf("authserver: %s.Signer: the %T holds no key", name, k.Signer)
 	case len(k.ID) > maxKeyID || !printable(k.ID):
 		return signingKey{}, fmt.Errorf("authserver: %s.ID: must be at most %d printable ASCII characters", name, maxKeyID)
+	}
+	if ed, ok := k.Signer.(ed25519.PrivateKey); ok && len(ed) != ed25519.PrivateKeySize {
+		return signingKey{}, fmt.Errorf("authserver: %s.Signer: an ed25519.PrivateKey of %d bytes, not %d", name, len(ed), ed25519.PrivateKeySize)
 	}
 	public := k.Signer.Public()
 	fitting := jose.AlgorithmsFor(public)
@@ -113,17 +114,4 @@ func newSigningKey(name string, k SigningKey) (signingKey, error) {
 		public:     public,
 		published:  publishedJWK{jwk: jwk, Kid: k.ID, Alg: k.Algorithm, Use: "sig"},
 	}, nil
-}
-
-// hasPublic reports whether a private key of the standard library is more than a
-// zero value, of which it could not be asked for its public key.
-func hasPublic(s crypto.Signer) bool {
-	switch k := s.(type) {
-	case *ecdsa.PrivateKey:
-		return k.Curve != nil && k.X != nil && k.Y != nil && k.D != nil //nolint:staticcheck // only to see whether they are there
-	case ed25519.PrivateKey:
-		return len(k) == ed25519.PrivateKeySize
-	default:
-		return true // a zero RSA key says of itself that it is too short
-	}
 }

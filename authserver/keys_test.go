@@ -324,3 +324,45 @@ func TestRotateKeys_UnderLoad(t *testing.T) {
 	})
 	wg.Wait()
 }
+
+// A signer that is a nil pointer, as a key that failed to load may be, is told
+// from a good one before it is used.
+func TestSigningKey_NilOfItsType(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		signer crypto.Signer
+		want   string
+	}{
+		"nil":                     {nil, "required"},
+		"ECDSA":                   {(*ecdsa.PrivateKey)(nil), "required"},
+		"RSA":                     {(*rsa.PrivateKey)(nil), "required"},
+		"Ed25519":                 {ed25519.PrivateKey(nil), "required"},
+		"one of a KMS":            {(*remote)(nil), "required"},
+		"Ed25519, cut":            {make(ed25519.PrivateKey, 31), "an ed25519.PrivateKey of 31 bytes"},
+		"ECDSA, empty":            {&ecdsa.PrivateKey{}, "a *ecdsa.PublicKey of this curve or size is not supported"},
+		"ECDSA without a point":   {&ecdsa.PrivateKey{PublicKey: ecdsa.PublicKey{Curve: elliptic.P256()}}, "public key: "},
+		"RSA, empty":              {&rsa.PrivateKey{}, "a *rsa.PublicKey of this curve or size is not supported"},
+		"without a public key":    {public{nil}, "a <nil> of this curve or size is not supported"},
+		"a nil public key":        {public{(*ecdsa.PublicKey)(nil)}, "a *ecdsa.PublicKey of this curve or size is not supported"},
+		"a public key by value":   {public{ecdsa.PublicKey{Curve: elliptic.P256()}}, "a ecdsa.PublicKey of this curve or size is not supported"},
+		"Ed25519, a public of 31": {public{make(ed25519.PublicKey, 31)}, "a ed25519.PublicKey of this curve or size is not supported"},
+	} {
+		k := authserver.SigningKey{Signer: c.signer}
+		_, err := authserver.New(authserver.Config{Issuer: "https://issuer.example", Keys: []authserver.SigningKey{k}})
+		if err == nil || !strings.HasPrefix(err.Error(), "authserver: Config.Keys[0].Signer: "+c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := start(t, "").RotateKeys(t.Context(), k, authserver.RotateNow); err == nil || !strings.HasPrefix(err.Error(), "authserver: RotateKeys: SigningKey.Signer: "+c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// public is a signer with any public key.
+type public struct{ key crypto.PublicKey }
+
+func (p public) Public() crypto.PublicKey { return p.key }
+
+func (public) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("cannot sign")
+}

@@ -26,11 +26,15 @@ func (s *Server) revoke(ctx context.Context, r *request) (any, error) {
 	case c.ClientID != r.client.ClientID:
 		return nil, refuse(invalidGrant, "the token was issued to another client")
 	}
+	const reason = "revoked by the client"
 	err = s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, c.grant, "revoked by the client", s.now(), c.ExpiresAt.Add(clockSkew))
+		return s.store.RevokeGrant(ctx, c.grant(), reason, s.now(), c.ExpiresAt.Add(clockSkew))
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.emit(ctx, Event{
+		Type: EventRevocation, ClientID: c.ClientID, Subject: c.Subject, Grant: c.grant(), TokenID: c.ID, Reason: reason,
+	})
 	return done, nil
 }

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/countermark/countermark/internal/dpop"
 )
 
 // A Server is an OAuth 2.0 authorization server: an [http.Handler] for the paths
@@ -19,10 +22,16 @@ type Server struct {
 	clients  map[string]*client // those of the configuration, by client_id
 	store    Store
 	keys     *keyring
+	rotation time.Duration // how long a key signs; 0: until RotateKeys
+	rotating atomic.Bool   // whether somebody sees to the next key
 	lifetime time.Duration
 	origins  []string
 	now      func() time.Time
 	log      *slog.Logger
+	audit    func(context.Context, Event) // may be nil
+
+	proofs            dpop.Policy
+	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 
 	routes map[string]route // by path, escaped
 	writes atomic.Uint64    // to the store
@@ -65,7 +74,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) newRoutes(base, path string) map[string]route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
-	about := route{methods: get, cors: true, serve: document(func() any { return newMetadata(s.issuer, base) })}
+	about := route{methods: get, cors: true, serve: document(func() any { return s.newMetadata(base) })}
 	return map[string]route{
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
 		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},

@@ -77,6 +77,7 @@ type Kind string
 const (
 	AccessToken  Kind = "access_token"  // an opaque access token
 	RefreshToken Kind = "refresh_token" // what Rotate works on
+	DPoPProof    Kind = "dpop_proof"    // one that was used, without Data
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.

@@ -26,7 +26,9 @@ func (s *Server) token(ctx context.Context, r *request) (any, error) {
 		return nil, refuse(unsupportedGrantType, "the grant type is not supported")
 	case !r.client.may(grantType):
 		return nil, refuse(unauthorizedClient, "the client is not registered for this grant type")
-	default:
-		return answer(s, ctx, r)
 	}
+	if err := s.bind(ctx, r); err != nil {
+		return nil, err
+	}
+	return answer(s, ctx, r)
 }

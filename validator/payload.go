@@ -1,14 +1,20 @@
 package validator
 
 import (
-	"math"
+	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/internal/strictjson"
 )
+
+var errWrongType = errors.New("a registered member is of the wrong type")
+
+// wrongType is the error for a registered member, so that its name may be told.
+func wrongType(name []byte) error { return fmt.Errorf("%s is of the wrong type", name) }
 
 // claimSet is a set of registered claims.
 type claimSet uint16
@@ -160,27 +166,9 @@ func (p *payload) text(claim claimSet, to *string, val strictjson.Value) (ok boo
 }
 
 func (p *payload) date(claim claimSet, to *time.Time, val strictjson.Value) (ok bool) {
-	*to, ok = numericDate(val)
+	*to, ok = jose.NumericDate(val)
 	p.has |= claim
 	return ok
-}
-
-// numericDate reads RFC 7519 section 2, with a fraction or an exponent if it has
-// one, from 1970 to 9999: what is beyond is an overflow or a mistake in units.
-func numericDate(val strictjson.Value) (time.Time, bool) {
-	if !val.IsNumber() {
-		return time.Time{}, false
-	}
-	const last = 253402300799
-	if sec, err := strconv.ParseUint(string(val), 10, 64); err == nil {
-		return time.Unix(int64(min(sec, last+1)), 0), sec <= last
-	}
-	f, err := strconv.ParseFloat(string(val), 64)
-	if err != nil || f < 0 || f > last {
-		return time.Time{}, false
-	}
-	sec, frac := math.Modf(f)
-	return time.Unix(int64(sec), int64(frac*1e9)), true
 }
 
 // audiences reads a string or an array of strings (RFC 7519 section 4.1.3).

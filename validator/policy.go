@@ -80,11 +80,11 @@ func (v *Validator) judge(ctx context.Context, token string, fresh bool) (t *Tok
 // because the signature is verified with that issuer's keys alone.
 func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 	// The type: nothing but an access token (RFC 8725 section 3.11).
-	h, err := parseHeader(j.header)
+	h, err := jose.ParseHeader(j.header)
 	if err != nil {
 		return nil, malformed("header", err)
 	}
-	if !slices.Contains(v.cfg.Types, h.typ) {
+	if !slices.Contains(v.cfg.Types, h.Typ) {
 		return nil, NewError(ErrType, "")
 	}
 
@@ -98,7 +98,7 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 		return nil, malformed("payload", err)
 	}
 	required := claimsRequired
-	if h.typ == "at+jwt" {
+	if h.Typ == "at+jwt" {
 		required = claimsRequiredRFC9068
 	}
 	if err := p.lacks("", required); err != nil {
@@ -125,12 +125,12 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 // something else than an access token. Many issuers type theirs as "JWT" or not at
 // all; it is the issuer who is asked.
 func (v *Validator) isTypedOtherwise(encoded string) bool {
-	h, err := parseHeader(encoded)
-	return err == nil && h.typ != "" && h.typ != "jwt" && !slices.Contains(v.cfg.Types, h.typ)
+	h, err := jose.ParseHeader(encoded)
+	return err == nil && h.Typ != "" && h.Typ != "jwt" && !slices.Contains(v.cfg.Types, h.Typ)
 }
 
-func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error {
-	at := slices.IndexFunc(v.methods, func(m *jose.Method) bool { return m.Alg() == h.alg })
+func (v *Validator) verifySignature(ctx context.Context, h jose.Header, j *jws) error {
+	at := slices.IndexFunc(v.methods, func(m *jose.Method) bool { return m.Alg() == h.Alg })
 	if at < 0 {
 		return NewError(ErrAlgorithm, "")
 	}
@@ -138,7 +138,7 @@ func (v *Validator) verifySignature(ctx context.Context, h header, j *jws) error
 	if err != nil {
 		return malformed("signature", err)
 	}
-	keys, err := v.cfg.Keys.Keys(ctx, h.kid, h.alg)
+	keys, err := v.cfg.Keys.Keys(ctx, h.Kid, h.Alg)
 	if err != nil {
 		return unavailable(ctx, "keys", err)
 	}

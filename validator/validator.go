@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
+	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/jose"
 )
 
@@ -20,6 +20,7 @@ const (
 	maxKeys       = 8        // tried for one token
 	defaultLeeway = 30 * time.Second
 	maxLeeway     = 5 * time.Minute
+	maxProofAge   = time.Hour
 )
 
 // Config is the policy of a [Validator]. The zero value of an optional field is
@@ -95,7 +96,7 @@ type Config struct {
 type Validator struct {
 	cfg     Config
 	methods []*jose.Method
-	nonces  *nonces     // nil without NonceKey
+	proofs  dpop.Policy
 	lacking claimSet    // what an introspection answer may lack
 	left    atomic.Bool // set by the Issuers that owned it and closes it
 }
@@ -133,22 +134,23 @@ func New(cfg Config) (*Validator, error) {
 		return nil, fmt.Errorf("validator: Config.ProofAge: must not be negative, nor more than %v", maxProofAge)
 	}
 	if c.ProofAge == 0 {
-		c.ProofAge = defaultProofAge
+		c.ProofAge = dpop.DefaultAge
 	}
-	if len(c.NonceKey) > 0 && len(c.NonceKey) < minNonceKey {
-		return nil, fmt.Errorf("validator: Config.NonceKey: must have at least %d bytes", minNonceKey)
+	v.proofs = dpop.Policy{Age: c.ProofAge, Leeway: c.Leeway}
+	if len(c.NonceKey) > 0 && len(c.NonceKey) < dpop.MinNonceKey {
+		return nil, fmt.Errorf("validator: Config.NonceKey: must have at least %d bytes", dpop.MinNonceKey)
 	}
 	if len(c.NonceKey) > 0 {
-		v.nonces = newNonces(c.NonceKey)
+		v.proofs.Nonces = dpop.NewNonces(c.NonceKey)
 		c.NonceKey = nil // a Validator that is printed does not show it
 	}
 	if c.Replay == nil {
-		c.Replay = newMemoryReplay(max(c.ProofAge+2*c.Leeway, nonceLife) + replayMargin)
+		c.Replay = newMemoryReplay(v.proofs.Memory())
 	}
 	c.Audiences = slices.Clone(c.Audiences)
 	c.Types = defaulted(c.Types, "at+jwt")
 	for i, t := range c.Types {
-		c.Types[i] = shortType(t)
+		c.Types[i] = jose.ShortType(t)
 		if slices.Contains(otherTypes, c.Types[i]) {
 			return nil, fmt.Errorf("validator: Config.Types: %q is no access token's", t)
 		}
@@ -204,19 +206,4 @@ func defaulted(list []string, otherwise ...string) []string {
 		return otherwise
 	}
 	return slices.Clone(list)
-}
-
-// shortType is a media type in lower case without "application/", which a typ
-// may leave out (RFC 7515 section 4.1.9).
-func shortType(t string) string {
-	for i := range len(t) {
-		if t[i] >= utf8.RuneSelf {
-			return t // no media type, and its lower case may be one
-		}
-	}
-	t = strings.ToLower(t)
-	if rest, ok := strings.CutPrefix(t, "application/"); ok && rest != "" && !strings.Contains(rest, "/") {
-		return rest
-	}
-	return t
 }

@@ -4,9 +4,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
 	"maps"
+	"math/big"
 	"testing"
 	"time"
 
@@ -31,7 +33,7 @@ func (k *Key) Proof(tb testing.TB, headerEdits, claims map[string]any) string {
 	return k.Token(tb, header, claims)
 }
 
-// JWK returns the public key (RFC 7517), which is of the kind EC or OKP.
+// JWK returns the public key (RFC 7517).
 func (k *Key) JWK(tb testing.TB) map[string]any {
 	tb.Helper()
 	switch public := k.Private.Public().(type) {
@@ -44,6 +46,8 @@ func (k *Key) JWK(tb testing.TB) map[string]any {
 		return map[string]any{"kty": "EC", "crv": public.Params().Name, "x": jose.Encode(x), "y": jose.Encode(y)}
 	case ed25519.PublicKey:
 		return map[string]any{"kty": "OKP", "crv": "Ed25519", "x": jose.Encode(public)}
+	case *rsa.PublicKey:
+		return map[string]any{"kty": "RSA", "n": jose.Encode(public.N.Bytes()), "e": jose.Encode(big.NewInt(int64(public.E)).Bytes())}
 	default:
 		tb.Fatalf("no JWK for a %T", public)
 		return nil

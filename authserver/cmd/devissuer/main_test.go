@@ -372,7 +372,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-config", write(t, "c.json", `{"client": []}`)}, 1, `c.json: JSON: unknown field "client"`},
 		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"]}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): grant_types: "authorization_code" is not supported`},
 		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0].client_secret: required`},
-		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: is not a file of PEM blocks"},
+		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: authserver: ParseSigningKeys: neither PEM blocks"},
 		{[]string{"-keys", filepath.Join(t.TempDir(), "no", "such", "folder")}, 1, "no such file"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // should it serve instead

@@ -170,6 +170,9 @@ func (c *Config) notes() []string {
 		if fields != nil {
 			notes = append(notes, fmt.Sprintf("clients[%d]: no grant or client authentication uses %s yet", i, strings.Join(fields, ", ")))
 		}
+		if client.TLSClientCertificateBoundAccessTokens {
+			notes = append(notes, fmt.Sprintf("clients[%d]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here", i))
+		}
 	}
 	if len(c.Users) > 0 {
 		notes = append(notes, fmt.Sprintf("users: nobody can sign in yet, so the %d of the file have no effect", len(c.Users)))

@@ -60,6 +60,18 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestConfig_SaysWhichClientsGetNoTokens(t *testing.T) {
+	t.Parallel()
+	cfg, err := Parse([]byte(`{"clients":[{"client_id":"a","client_secret":"x"},{"client_id":"b","client_secret":"x","tls_client_certificate_bound_access_tokens":true}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "clients[1]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here"
+	if got := cfg.notes(); !slices.Contains(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // One change to a good file each; the error names the place and no value.
 func TestParse_Errors(t *testing.T) {
 	t.Parallel()

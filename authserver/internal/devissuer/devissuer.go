@@ -48,7 +48,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:9000", "listen on this `host:port`, and nowhere else; port 0 is any free one")
 	fs.StringVar(&o.issuer, "issuer", "", "the issuer's `URL`, if it is not http:// and the address")
 	fs.StringVar(&o.config, "config", "", "read issuer, clients, users and resources from this JSON `file`")
-	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8), made if it is not there")
+	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8, or a private JWK), made if it is not there")
 	fs.Usage = func() {
 		_, _ = fmt.Fprintf(stderr, "Usage of devissuer:\n")
 		fs.PrintDefaults()

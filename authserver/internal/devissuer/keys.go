@@ -1,7 +1,6 @@
 package devissuer
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/countermark/countermark/authserver"
 )
-
-const pemType = "PRIVATE KEY" // PKCS #8 (RFC 7468 section 10)
 
 // signingKeys returns the keys of a file, or a new key if there is no file: kept
 // there, if it has a name.
@@ -41,7 +38,7 @@ func signingKeys(name string, warn func(format string, args ...any)) ([]authserv
 	return []authserver.SigningKey{key}, nil
 }
 
-// readKeys reads PKCS #8 keys. The first one signs; any further ones are
+// readKeys reads a file of keys. The first one signs; any further ones are
 // published, so that tokens of earlier runs stay good.
 func readKeys(name string, warn func(format string, args ...any)) ([]authserver.SigningKey, error) {
 	data, mode, err := readFile(name)
@@ -51,28 +48,9 @@ func readKeys(name string, warn func(format string, args ...any)) ([]authserver.
 	if mode.Perm()&0o077 != 0 {
 		warn("%s holds a private key, and its mode %o lets others at it", name, mode.Perm())
 	}
-	var keys []authserver.SigningKey
-	for {
-		block, rest := pem.Decode(data)
-		if block == nil {
-			break
-		}
-		data = rest
-		if block.Type != pemType {
-			return nil, fmt.Errorf("%s: holds a PEM block %q; only %q is read (openssl pkcs8 -topk8 -nocrypt makes one)", name, block.Type, pemType)
-		}
-		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: PEM block %d: %w", name, len(keys)+1, err)
-		}
-		signer, ok := key.(crypto.Signer)
-		if !ok {
-			return nil, fmt.Errorf("%s: PEM block %d: a %T cannot sign", name, len(keys)+1, key)
-		}
-		keys = append(keys, authserver.SigningKey{Signer: signer})
-	}
-	if len(keys) == 0 || len(bytes.TrimSpace(data)) > 0 {
-		return nil, fmt.Errorf("%s: is not a file of PEM blocks %q; without the file, a new key is made", name, pemType)
+	keys, err := authserver.ParseSigningKeys(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (without the file, a new key is made)", name, err)
 	}
 	return keys, nil
 }
@@ -89,7 +67,7 @@ func writeKey(name string, key crypto.Signer) error {
 		return err
 	}
 	defer func() { _ = os.Remove(file.Name()) }()
-	if err := errors.Join(pem.Encode(file, &pem.Block{Type: pemType, Bytes: der}), file.Close()); err != nil {
+	if err := errors.Join(pem.Encode(file, &pem.Block{Type: "PRIVATE KEY", Bytes: der}), file.Close()); err != nil {
 		return err
 	}
 	return os.Link(file.Name(), name)

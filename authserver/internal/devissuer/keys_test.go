@@ -86,7 +86,7 @@ func TestReadKeys_SeveralOfAnyKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&file, "%s:\n%s", alg, block(t, pemType, k.Signer))
+		fmt.Fprintf(&file, "%s:\n%s", alg, block(t, k.Signer))
 	}
 	name := filepath.Join(t.TempDir(), "keys.pem")
 	if err := os.WriteFile(name, file.Bytes(), 0o640); err != nil {
@@ -115,16 +115,17 @@ func TestReadKeys_Errors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := string(block(t, pemType, k.Signer))
+	good := string(block(t, k.Signer))
+	const parse = "authserver: ParseSigningKeys: "
 	for text, want := range map[string]string{
-		"":                                      "is empty",
-		strings.Repeat("\n", 1<<20+1):           "is larger than 1048576 bytes",
-		"canary":                                "is not a file of PEM blocks",
-		good + "canary":                         "is not a file of PEM blocks",
-		good[:len(good)/2]:                      "is not a file of PEM blocks",
-		string(block(t, "EC KEY", k.Signer)):    `holds a PEM block "EC KEY"`,
-		string(block(t, pemType, x25519)):       "PEM block 1: a *ecdh.PrivateKey cannot sign",
-		good + pemOf(pemType, []byte("canary")): "PEM block 2: ",
+		"":                            "is empty",
+		strings.Repeat("\n", 1<<20+1): "is larger than 1048576 bytes",
+		"canary":                      parse + "neither PEM blocks",
+		good + "canary":               parse + "neither PEM blocks",
+		good[:len(good)/2]:            parse + "neither PEM blocks",
+		string(block(t, x25519)):      parse + "PEM block 1: a *ecdh.PrivateKey cannot sign",
+		good + pemOf("canary"):        parse + "PEM block 2: ",
+		`{"kty":"oct"}`:               parse + "JWK: a symmetric key",
 	} {
 		name := filepath.Join(t.TempDir(), "keys.pem")
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -140,15 +141,15 @@ func TestReadKeys_Errors(t *testing.T) {
 	}
 }
 
-func block(t *testing.T, kind string, key any) []byte {
+func block(t *testing.T, key any) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return []byte(pemOf(kind, der))
+	return []byte(pemOf(string(der)))
 }
 
-func pemOf(kind string, der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+func pemOf(der string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte(der)}))
 }

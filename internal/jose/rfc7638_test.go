@@ -1,4 +1,4 @@
-package validator
+package jose
 
 import (
 	"crypto"
@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/lestrrat-go/jwx/v3/jwk"
-
-	"github.com/countermark/countermark/internal/jose"
 )
 
 // The thumbprints that RFCs print.
@@ -23,17 +21,17 @@ func TestRFC7638_TheExamples(t *testing.T) {
 		"RFC 9449 section 6.1": {"ES256", `{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}`,
 			"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},
 	} {
-		_, thumbprint, err := parseJWK([]byte(row.jwk), row.alg)
+		_, thumbprint, err := ParseJWK([]byte(row.jwk), row.alg)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got := jose.Encode(thumbprint[:]); got != row.thumbprint {
+		if got := Encode(thumbprint[:]); got != row.thumbprint {
 			t.Errorf("%s: %s, want %s", name, got, row.thumbprint)
 		}
 	}
 }
 
-// What parseJWK takes for a key is one, and has the thumbprint that it has to jwx.
+// What ParseJWK takes for a key is one, and has the thumbprint that it has to jwx.
 func FuzzParseJWK_AgreesWithJWX(f *testing.F) {
 	for _, seed := range []string{
 		`{"kty":"EC","crv":"P-256","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"}`,
@@ -45,14 +43,14 @@ func FuzzParseJWK_AgreesWithJWX(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, alg := range []string{"ES256", "EdDSA", "RS256"} {
-			key, thumbprint, err := parseJWK(data, alg)
+			key, thumbprint, err := ParseJWK(data, alg)
 			if err != nil {
 				if key != nil {
 					t.Error("a key and an error")
 				}
 				continue
 			}
-			if len(jose.AlgorithmsFor(key)) == 0 {
+			if len(AlgorithmsFor(key)) == 0 {
 				t.Fatalf("a key for no algorithm: %s", data)
 			}
 			theirs, err := jwk.ParseKey(data)

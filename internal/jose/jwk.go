@@ -1,4 +1,4 @@
-package validator
+package jose
 
 import (
 	"crypto"
@@ -11,16 +11,15 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/internal/strictjson"
 )
 
 var errJWK = errors.New("not a public key of a known type, curve and size, for this algorithm")
 
-// parseJWK reads the public key that a DPoP proof carries (RFC 7517, RFC 7518
-// section 6, RFC 8037 section 2) and its thumbprint (RFC 7638). The key must be
-// for verifying, and for alg.
-func parseJWK(data []byte, alg string) (crypto.PublicKey, [sha256.Size]byte, error) {
+// ParseJWK reads a public key (RFC 7517, RFC 7518 section 6, RFC 8037 section 2)
+// and its SHA-256 thumbprint (RFC 7638). The key must be for verifying, and for
+// the algorithm alg; a private one is refused.
+func ParseJWK(data []byte, alg string) (crypto.PublicKey, [sha256.Size]byte, error) {
 	var kty, crv, x, y, n, e string
 	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
 		ok := true
@@ -44,7 +43,7 @@ func parseJWK(data []byte, alg string) (crypto.PublicKey, [sha256.Size]byte, err
 			ok = slices.Contains(ops, "verify")
 		case "alg": // section 4.4
 			own, _ := val.Text()
-			ok = jose.Same(own, alg)
+			ok = Same(own, alg)
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
 			return errors.New("a private or symmetric key")
 		}
@@ -71,10 +70,13 @@ func parseJWK(data []byte, alg string) (crypto.PublicKey, [sha256.Size]byte, err
 	default:
 		err = errJWK
 	}
-	return key, sha256.Sum256([]byte(canonical)), err
+	if err != nil {
+		return nil, [sha256.Size]byte{}, err
+	}
+	return key, sha256.Sum256([]byte(canonical)), nil
 }
 
-func ecKey(crv, x, y string) (crypto.PublicKey, error) {
+func ecKey(crv, x, y string) (*ecdsa.PublicKey, error) {
 	var curve elliptic.Curve
 	switch crv {
 	case "P-256":
@@ -89,11 +91,11 @@ func ecKey(crv, x, y string) (crypto.PublicKey, error) {
 	size := (curve.Params().BitSize + 7) / 8
 	point := make([]byte, 1, 1+2*size)
 	point[0] = 4 // uncompressed, SEC 1 section 2.3.3
-	point, err := jose.Decode(point, x)
+	point, err := Decode(point, x)
 	if err != nil || len(point) != 1+size { // RFC 7518 section 6.2.1.2: of full length
 		return nil, errJWK
 	}
-	if point, err = jose.Decode(point, y); err != nil {
+	if point, err = Decode(point, y); err != nil {
 		return nil, errJWK
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
@@ -103,20 +105,20 @@ func ecKey(crv, x, y string) (crypto.PublicKey, error) {
 	return key, nil
 }
 
-func okpKey(crv, x string) (crypto.PublicKey, error) {
-	key, err := jose.Decode(nil, x)
+func okpKey(crv, x string) (ed25519.PublicKey, error) {
+	key, err := Decode(nil, x)
 	if err != nil || crv != "Ed25519" || len(key) != ed25519.PublicKeySize {
 		return nil, errJWK
 	}
 	return ed25519.PublicKey(key), nil
 }
 
-func rsaKey(n, e string) (crypto.PublicKey, error) {
-	modulus, err := jose.Decode(nil, n)
+func rsaKey(n, e string) (*rsa.PublicKey, error) {
+	modulus, err := Decode(nil, n)
 	if err != nil || len(modulus) == 0 || modulus[0] == 0 { // RFC 7518 section 6.3.1.1: no leading zeros
 		return nil, errJWK
 	}
-	exponent, err := jose.Decode(nil, e)
+	exponent, err := Decode(nil, e)
 	if err != nil || len(exponent) == 0 || exponent[0] == 0 {
 		return nil, errJWK
 	}
@@ -125,7 +127,7 @@ func rsaKey(n, e string) (crypto.PublicKey, error) {
 		return nil, errJWK
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: int(exp.Int64())}
-	if jose.AlgorithmsFor(key) == nil {
+	if AlgorithmsFor(key) == nil {
 		return nil, errJWK
 	}
 	return key, nil

@@ -1,4 +1,4 @@
-package validator
+package dpop
 
 import (
 	"net/url"

@@ -1,0 +1,27 @@
+package authserver
+
+// An authorization is what a token stands for: who lets which client do what,
+// where. A grant keeps it; every token that comes of the grant repeats it.
+type authorization struct {
+	Subject  string   `json:"sub"`
+	ClientID string   `json:"client_id"`
+	Scope    string   `json:"scope,omitempty"`
+	Audience []string `json:"aud"`
+	// AuthTime and ACR are when and how the person signed in (RFC 9068 section
+	// 2.2.1); zero without a person.
+	AuthTime int64  `json:"auth_time,omitempty"`
+	ACR      string `json:"acr,omitempty"`
+	// Confirmation is the key that whoever asks for tokens must show; nil if any
+	// will do.
+	Confirmation *confirmation `json:"cnf,omitempty"`
+
+	// grant is the ID of the grant that is written down already; empty for a
+	// token whose grant is its own, and written down only if it is revoked.
+	grant string
+}
+
+// A confirmation says whose key holds a token (RFC 7800): one of its members.
+type confirmation struct {
+	JKT  string `json:"jkt,omitempty"`      // RFC 9449 section 6.1
+	X5TS string `json:"x5t#S256,omitempty"` // RFC 8705 section 3.1
+}

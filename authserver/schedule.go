@@ -1,0 +1,60 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// minRotation leaves each key a multiple of cacheTime in which it is known and
+// signs.
+const minRotation = time.Hour
+
+func checkRotation(period time.Duration, keys int) (time.Duration, error) {
+	switch {
+	case period == 0:
+		return 0, nil
+	case period < minRotation:
+		return 0, fmt.Errorf("authserver: Config.KeyRotation: must be at least %v", minRotation)
+	case keys > 0:
+		return 0, errors.New("authserver: Config.KeyRotation: not with Config.Keys: who keeps those calls RotateKeys")
+	default:
+		return period, nil
+	}
+}
+
+// rotateWhenDue publishes the next key as long before its time as the key set may
+// be cached. One caller at a time looks and makes it; the others go on with the key
+// that there is.
+func (s *Server) rotateWhenDue(ctx context.Context) error {
+	if s.rotation == 0 || !s.rotating.CompareAndSwap(false, true) {
+		return nil
+	}
+	defer s.rotating.Store(false)
+	algorithm, due := s.keys.due(s.now(), s.rotation)
+	if !due {
+		return nil
+	}
+	next, err := GenerateKey(algorithm)
+	if err != nil {
+		return err
+	}
+	return s.RotateKeys(ctx, next, RotateScheduled)
+}
+
+// due reports whether a successor is to be published to the key that signs last
+// of all, now or later, and with what algorithm.
+func (r *keyring) due(now time.Time, period time.Duration) (algorithm string, due bool) {
+	since := r.since
+	for _, k := range *r.keys.Load() {
+		if k.idle {
+			continue
+		}
+		algorithm = k.Algorithm
+		if k.from.After(since) {
+			since = k.from
+		}
+	}
+	return algorithm, !now.Before(since.Add(period - cacheTime))
+}
