@@ -167,8 +167,8 @@ func (s *stream) over() bool {
 
 func (s *stream) expire() {
 	s.once.Do(func() {
+		s.cancel(errExpired(s.scheme)) // first: who hears of expired may end the stream
 		close(s.expired)
-		s.cancel(errExpired(s.scheme))
 	})
 }
 
