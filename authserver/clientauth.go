@@ -14,6 +14,13 @@ import (
 // maxBasic bounds an Authorization header, which nothing else does.
 const maxBasic = 8 << 10
 
+// What a client is told that did not prove who it is: the same whether there is
+// such a client or not.
+const (
+	authRequired = "client authentication is required"
+	authFailed   = "client authentication failed"
+)
+
 // credentials are what a request offers as its client's.
 type credentials struct{ id, secret string }
 
@@ -35,20 +42,50 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (*client, error)
 	case posted:
 		method, offers = secretPost, []credentials{{id, form.Get("client_secret")}}
 	case asserted:
-		return nil, refuse(invalidClient, "client assertions are not supported")
+	case id != "":
+		return s.unassisted(r, id)
 	default:
-		return nil, refuse(invalidClient, "client authentication is required")
+		return s.anonymous(form)
 	}
-	c, err := s.identify(r.Context(), offers)
+	var c *client
+	var err error
+	if asserted {
+		c, err = s.byAssertion(r, form)
+	} else {
+		c, err = s.identify(r.Context(), offers)
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case c.TokenEndpointAuthMethod != method: // told to the client alone: the secret was right
+	case !asserted && c.TokenEndpointAuthMethod != method: // told to the client alone: the secret was right
 		return nil, refuse(invalidClient, "the client is registered for "+c.TokenEndpointAuthMethod)
 	case id != "" && id != c.ClientID:
 		return nil, refuse(invalidRequest, "client_id is not the client that authenticated")
 	default:
 		return c, nil
+	}
+}
+
+// unassisted returns the client of a request that has nothing but its client_id:
+// a public one, whose word is taken, or one whose certificate tells.
+func (s *Server) unassisted(r *http.Request, id string) (*client, error) {
+	c, err := s.client(r.Context(), id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, refuse(invalidClient, authRequired)
+	case err != nil:
+		return nil, err
+	}
+	switch c.TokenEndpointAuthMethod {
+	case authNone:
+		return c, nil
+	case tlsPKI, tlsSelfSigned:
+		if err := s.byCertificate(r, c); err != nil {
+			return nil, err
+		}
+		return c, nil
+	default:
+		return nil, refuse(invalidClient, authRequired)
 	}
 }
 
@@ -98,7 +135,7 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 		}
 	}
 	if found == nil {
-		return nil, refuse(invalidClient, "client authentication failed")
+		return nil, refuse(invalidClient, authFailed)
 	}
 	return found, nil
 }
@@ -118,6 +155,10 @@ func (s *Server) client(ctx context.Context, id string) (*client, error) {
 	}
 	if err != nil {
 		return nil, storeFailed(err)
+	}
+	if stored.Secret != "" || stored.TokenEndpointAuthMethod == secretJWT {
+		return nil, fmt.Errorf("client %q in the store: token_endpoint_auth_method: %s needs a secret in the clear, which no store keeps",
+			id, secretJWT)
 	}
 	c, err := newClient(stored)
 	if err != nil {

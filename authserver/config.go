@@ -26,6 +26,9 @@ type Config struct {
 	// Clients are the clients that are known besides those of the Store. They
 	// take precedence over them, and are not written to it.
 	Clients []Client
+	// TrustedIssuers are whose assertions are taken as authorization grants (RFC
+	// 7523 section 2.1). Empty means nobody's.
+	TrustedIssuers []TrustedIssuer
 	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
 	// its own.
 	Store Store
@@ -56,6 +59,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		issuer:   cfg.Issuer,
+		base:     strings.TrimSuffix(cfg.Issuer, "/"),
+		origin:   issuer.Scheme + "://" + issuer.Host,
 		clients:  make(map[string]*client, len(cfg.Clients)),
 		store:    cfg.Store,
 		lifetime: cfg.TokenLifetime,
@@ -72,6 +77,9 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("authserver: Config.Clients[%d] (%q): client_id: another client has it too", i, c.ClientID)
 		}
 		s.clients[c.ClientID] = c
+	}
+	if s.issuers, err = s.newTrustedIssuers(cfg.TrustedIssuers); err != nil {
+		return nil, err
 	}
 	if s.store == nil {
 		s.store = NewMemoryStore(nil)
@@ -90,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.keySets = newKeySets(newEgress(fetch.IsLoopback(issuer.Hostname())), s.now)
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -104,7 +113,7 @@ func New(cfg Config) (*Server, error) {
 	if s.keys, err = newKeyring(keys); err != nil {
 		return nil, err
 	}
-	s.routes = s.newRoutes(strings.TrimSuffix(cfg.Issuer, "/"), strings.TrimSuffix(issuer.EscapedPath(), "/"))
+	s.routes = s.newRoutes(strings.TrimSuffix(issuer.EscapedPath(), "/"))
 	return s, nil
 }
 

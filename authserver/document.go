@@ -3,8 +3,11 @@ package authserver
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/countermark/countermark/internal/jose"
 )
 
 const (
@@ -23,27 +26,60 @@ type metadata struct {
 	GrantTypes    []string `json:"grant_types_supported"`
 	ResponseTypes []string `json:"response_types_supported"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 
 	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 }
 
-func newMetadata(issuer, base string) metadata {
+func (s *Server) metadata() metadata {
+	methods := s.authMethods()
+	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == authNone })
+	algs := slices.Concat(jose.Algorithms(), hmacAlgorithms())
 	return metadata{
-		Issuer:        issuer,
-		TokenEndpoint: base + tokenPath,
-		JWKSURI:       base + jwksPath,
-		GrantTypes:    grantTypes(),
+		Issuer:        s.issuer,
+		TokenEndpoint: s.base + tokenPath,
+		JWKSURI:       s.base + jwksPath,
+		GrantTypes:    s.grantTypes(),
 		ResponseTypes: []string{}, // required, and without an authorization endpoint there are none
-		AuthMethods:   authMethods,
+		AuthMethods:   methods,
+		AuthAlgs:      algs,
 
-		IntrospectionEndpoint:    base + introspectPath,
-		IntrospectionAuthMethods: authMethods,
-		RevocationEndpoint:       base + revokePath,
-		RevocationAuthMethods:    authMethods,
+		IntrospectionEndpoint:    s.base + introspectPath,
+		IntrospectionAuthMethods: confidential,
+		IntrospectionAuthAlgs:    algs,
+		RevocationEndpoint:       s.base + revokePath,
+		RevocationAuthMethods:    methods,
+		RevocationAuthAlgs:       algs,
 	}
+}
+
+// authMethods returns the ways of client authentication that work. Whether
+// certificates of clients get here depends on the TLS server: that a client of
+// the configuration relies on it says that they do.
+func (s *Server) authMethods() []string {
+	return slices.DeleteFunc(slices.Clone(authMethods), func(method string) bool {
+		certificate := method == tlsPKI || method == tlsSelfSigned
+		return certificate && !s.anyClient(func(c *client) bool { return c.TokenEndpointAuthMethod == method })
+	})
+}
+
+// grantTypes returns the grant types that work here.
+func (s *Server) grantTypes() []string {
+	return slices.DeleteFunc(grantTypes(), func(g string) bool { return g == jwtBearer && len(s.issuers) == 0 })
+}
+
+func (s *Server) anyClient(is func(*client) bool) bool {
+	for _, c := range s.clients {
+		if is(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // keySet is the JWK Set of RFC 7517 section 5.

@@ -21,6 +21,7 @@ type introspection struct {
 	ID        string           `json:"jti,omitempty"`
 	IssuedAt  *jwt.NumericDate `json:"iat,omitempty"`
 	ExpiresAt *jwt.NumericDate `json:"exp,omitempty"`
+	Actor     *actor           `json:"act,omitempty"` // RFC 8693 section 4.1
 }
 
 // introspect is the introspection endpoint (RFC 7662 section 2). A token that is
@@ -28,6 +29,9 @@ type introspection struct {
 // what another one's tokens can do (RFC 7662 section 4).
 func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 	token := r.form.Get("token")
+	if r.client.public() { // RFC 7662 section 2.1: nobody is to try out tokens
+		return nil, refuse(invalidClient, "a public client may not introspect")
+	}
 	if token == "" {
 		return nil, refuse(invalidRequest, "token is required")
 	}
@@ -51,6 +55,7 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 			ID:        c.ID,
 			IssuedAt:  c.IssuedAt,
 			ExpiresAt: c.ExpiresAt,
+			Actor:     c.Actor,
 		}, nil
 	}
 }
@@ -59,7 +64,12 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 // the client is a resource server, one meant for it.
 func (c *client) mayInspect(token *claims) bool {
 	if len(c.GrantTypes) > 0 {
-		return token.ClientID == c.ClientID
+		return token.ClientID == c.ClientID || token.meantFor(c.TokenExchangeAudience)
 	}
-	return slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(token.Audience, a) })
+	return token.meantFor(c.Audience)
+}
+
+// meantFor reports whether a token is for one of the resources.
+func (c *claims) meantFor(resources []string) bool {
+	return slices.ContainsFunc(resources, func(r string) bool { return slices.Contains(c.Audience, r) })
 }

@@ -77,6 +77,9 @@ type Kind string
 const (
 	AccessToken  Kind = "access_token"  // an opaque access token
 	RefreshToken Kind = "refresh_token" // what Rotate works on
+
+	ClientAssertionID Kind = "client_assertion_jti" // of a client assertion that was used
+	AssertionID       Kind = "assertion_jti"        // of an assertion that was used as a grant
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.

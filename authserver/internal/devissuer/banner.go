@@ -60,10 +60,11 @@ func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile str
 }
 
 // curl returns the command that gets a token for the first client that can have
-// one; empty if there is none.
+// one by its secret; empty if there is none.
 func curl(base string, clients []Client) string {
 	i := slices.IndexFunc(clients, func(c Client) bool {
-		return slices.Contains(c.GrantTypes, "client_credentials") && len(c.Audience) > 0
+		bySecret := slices.Contains([]string{"", "client_secret_basic", "client_secret_post"}, c.TokenEndpointAuthMethod)
+		return bySecret && slices.Contains(c.GrantTypes, "client_credentials") && len(c.Audience) > 0
 	})
 	if i < 0 {
 		return ""

@@ -31,9 +31,7 @@ type Config struct {
 // A Client is client metadata (RFC 7591) with the client's secret in the clear.
 type Client struct {
 	authserver.Client
-	ClientSecret string          `json:"client_secret,omitempty"`
-	JWKS         json.RawMessage `json:"jwks,omitempty"`
-	JWKSURI      string          `json:"jwks_uri,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
 }
 
 // A User is somebody who can sign in.
@@ -122,7 +120,11 @@ func (c *Config) registered() []authserver.Client {
 	clients := make([]authserver.Client, len(c.Clients))
 	for i, client := range c.Clients {
 		clients[i] = client.Client
-		if client.ClientSecret != "" {
+		switch {
+		case client.ClientSecret == "":
+		case client.TokenEndpointAuthMethod == "client_secret_jwt":
+			clients[i].Secret = authserver.Secret(client.ClientSecret)
+		default:
 			clients[i].SecretHash = authserver.HashOf(client.ClientSecret)
 		}
 	}
@@ -137,14 +139,16 @@ func (c *Config) unused() []string {
 		if len(client.RedirectURIs) > 0 {
 			fields = append(fields, "redirect_uris")
 		}
-		if client.JWKS != nil {
-			fields = append(fields, "jwks")
-		}
-		if client.JWKSURI != "" {
-			fields = append(fields, "jwks_uri")
+		if keyless := client.TokenEndpointAuthMethod; keyless != "private_key_jwt" && keyless != "self_signed_tls_client_auth" {
+			if client.JWKS != nil {
+				fields = append(fields, "jwks")
+			}
+			if client.JWKSURI != "" {
+				fields = append(fields, "jwks_uri")
+			}
 		}
 		if fields != nil {
-			notes = append(notes, fmt.Sprintf("clients[%d]: no grant or client authentication uses %s yet", i, strings.Join(fields, ", ")))
+			notes = append(notes, fmt.Sprintf("clients[%d]: no grant, nor its client authentication, uses %s", i, strings.Join(fields, ", ")))
 		}
 	}
 	if len(c.Users) > 0 {
