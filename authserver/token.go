@@ -6,11 +6,12 @@ import (
 	"slices"
 )
 
-const ( //nolint:gosec // names, not credentials
-	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 section 2.1
-	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 section 2.1
+// Names, which gosec takes for credentials.
+const (
+	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     //nolint:gosec // RFC 7523 section 2.1
+	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // RFC 8693 section 2.1
 
-	accessTokenKind = "urn:ietf:params:oauth:token-type:access_token" // RFC 8693 section 3
+	accessTokenKind = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // RFC 8693 section 3
 )
 
 // grants are the grant types that work, each with what answers a token request
