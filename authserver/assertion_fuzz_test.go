@@ -20,8 +20,8 @@ import (
 // and holds who gets in against another reading of them: encoding/json's.
 func FuzzClientAssertion(f *testing.F) {
 	const iss = "https://issuer.example"
-	f.Add(`{"alg":"ES256"}`, `{"iss":"robot","sub":"robot","aud":"https://issuer.example","exp":1893556925,"jti":"1"}`)
-	f.Add(`{"alg":"ES256","typ":"client-authentication+jwt","kid":"k1"}`, `{"iss":"robot","sub":"robot","aud":["https://issuer.example/token"],"exp":1.893556925e9,"jti":"2","nbf":1893553000,"iat":0.5}`)
+	f.Add(`{"alg":"ES256"}`, `{"iss":"robot","sub":"robot","aud":"https://issuer.example","exp":1893553505,"jti":"1"}`)
+	f.Add(`{"alg":"ES256","typ":"client-authentication+jwt","kid":"k1"}`, `{"iss":"robot","sub":"robot","aud":["https://issuer.example/token"],"exp":1893553505.5,"jti":"2","nbf":1893553345,"iat":0.5}`)
 	f.Add(`{"alg":"ES256","typ":"at+jwt"}`, `{"iss":"robot","sub":"robot","aud":["https://issuer.example","x"],"exp":"1","jti":null}`)
 	f.Add(`{"alg":"none","crit":["exp"],"b64":false}`, `{"iss":"robot","iss":"x","Sub":"robot"}{}`)
 	f.Add(`{"alg":"ES256","ALG":"none"}`, `{"iss":"sealer","sub":"sealer","aud":"https://issuer.example","exp":99999999999999999999,"jti":"\u0000"}`)

@@ -174,6 +174,23 @@ func firstKey(t testing.TB, set json.RawMessage) []byte {
 	return keys.Keys[0]
 }
 
+// Keys that a client has for another purpose do not let it in.
+func TestPoint27_KeysOfAClientOfAnotherMethod(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "ES256", "k1")
+	i := startAsserting(t, s, func(c *authserver.Config) {
+		c.Clients = append(c.Clients,
+			authserver.Client{ClientID: "basic", SecretHash: authserver.HashOf("0123456789"), JWKS: jwks(t, s)},
+			authserver.Client{ClientID: "public", TokenEndpointAuthMethod: "none", JWKS: jwks(t, s)},
+			authserver.Client{ClientID: "tls", TokenEndpointAuthMethod: "tls_client_auth", TLSClientAuthSANDNS: "x", JWKS: jwks(t, s)})
+	})
+	for _, id := range []string{"basic", "public", "tls"} {
+		if a := i.assert("/revoke", s.sign(t, nil, i.claims(id)), "token", "x"); a.outcome() != "401 invalid_client" {
+			t.Errorf("%s: %d %s", id, a.status, a.body)
+		}
+	}
+}
+
 // Everybody knows a public key: its bytes must never do as the secret of an HMAC
 // (RFC 8725 section 3.1).
 func TestPoint27_NoAlgorithmConfusion(t *testing.T) {

@@ -144,7 +144,7 @@ func TestPoint27_WhatTheJWKSURIMayAnswer(t *testing.T) {
 	}{
 		"application/json":      {serve("application/json", string(good)), 200},
 		"text/html":             {serve("text/html", string(good)), 503},
-		"a redirect":            {http.RedirectHandler(elsewhere.URL, 302).ServeHTTP, 503},
+		"a redirect":            {http.RedirectHandler(elsewhere.URL, http.StatusFound).ServeHTTP, 503},
 		"204":                   {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, 503},
 		"512 KiB":               {serve("application/json", string(good)+strings.Repeat(" ", 512<<10-len(good))), 200},
 		"a byte more":           {serve("application/json", string(good)+strings.Repeat(" ", 512<<10-len(good)+1)), 503},

@@ -1,6 +1,10 @@
 package authserver
 
-import "testing"
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
 
 // Addresses as they are when connecting, on either side of the line.
 func TestCheckAddress(t *testing.T) {
@@ -43,5 +47,16 @@ func TestCheckAddress(t *testing.T) {
 		if got := [2]bool{checkAddress(address, false) == nil, checkAddress(address, true) == nil}; got != want {
 			t.Errorf("%s: %v, want %v", address, got, want)
 		}
+	}
+}
+
+func TestEgress_HTTPSOnly(t *testing.T) {
+	t.Parallel()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://keys.localhost/jwks", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newEgress(false).Do(req); err == nil || !strings.Contains(err.Error(), "http is for servers on loopback") {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package authserver_test
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -41,9 +42,7 @@ func startExchanging(t testing.TB, edits ...func(*authserver.Config)) *issuer {
 func (i *issuer) exchange(as login, subject string, extra ...string) answer {
 	i.t.Helper()
 	v := form("grant_type", tokenExchange, "subject_token", subject, "subject_token_type", accessTokenKind)
-	for name, values := range form(extra...) {
-		v[name] = values
-	}
+	maps.Copy(v, form(extra...))
 	return i.post("/token", as, v)
 }
 

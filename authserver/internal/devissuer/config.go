@@ -24,7 +24,7 @@ type Config struct {
 	Users []User `json:"users,omitempty"`
 	// Resources are the APIs that tokens are for, by the names that RFC 8707 has
 	// them in the resource parameter. A client with a grant but without an
-	// audience has them all; if there are any, an audience holds no others.
+	// audience has them all; if there are any, no audience holds others.
 	Resources []string `json:"resources,omitempty"`
 }
 
@@ -71,9 +71,14 @@ func Parse(data []byte) (*Config, error) {
 		if len(c.Audience) == 0 && len(c.GrantTypes) > 0 {
 			c.Audience = slices.Clone(cfg.Resources)
 		}
-		for n, a := range c.Audience {
-			if len(cfg.Resources) > 0 && !slices.Contains(cfg.Resources, a) {
-				return nil, fmt.Errorf("clients[%d].audience[%d]: is not among resources", i, n)
+		for _, list := range []struct {
+			field string
+			names []string
+		}{{"audience", c.Audience}, {"token_exchange_audience", c.TokenExchangeAudience}} {
+			for n, name := range list.names {
+				if len(cfg.Resources) > 0 && !slices.Contains(cfg.Resources, name) {
+					return nil, fmt.Errorf("clients[%d].%s[%d]: is not among resources", i, list.field, n)
+				}
 			}
 		}
 	}

@@ -79,6 +79,7 @@ func TestParse_Errors(t *testing.T) {
 		{`"users": [`, `"users": [{"sub": "1", "username": "bob", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
 		{`"users": [`, `"users": [{"sub": "2", "username": "alice", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
 		{`"audience": ["https://api.example"]`, `"audience": ["https://api.example", "https://canary.example"]`, `clients[0].audience[1]: is not among resources`},
+		{`"scope": "a b"`, `"token_exchange_audience": ["https://canary.example"]`, `clients[0].token_exchange_audience[0]: is not among resources`},
 		{`, "https://other.example"]`, `, ""]`, `resources: must not be empty`},
 		{whole, whole + "{}", `bytes after the object`},
 		{whole, "[]", `not an object`},
