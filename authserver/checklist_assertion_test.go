@@ -251,6 +251,9 @@ func TestPoint27_TheRegisteredAlgorithmIsEnforced(t *testing.T) {
 		c.Clients[n-3].TokenEndpointAuthSigningAlg = "PS256"
 		c.Clients[n-2].TokenEndpointAuthSigningAlg = "HS384"
 		c.Clients = append(c.Clients, authserver.Client{
+			ClientID: "short", TokenEndpointAuthMethod: "client_secret_jwt", Secret: authserver.Secret(sealed[:32]),
+			GrantTypes: []string{grantCC}, Audience: []string{ordersAPI},
+		}, authserver.Client{
 			ClientID: "ed", TokenEndpointAuthMethod: "private_key_jwt", JWKS: jwks(t, ed), TokenEndpointAuthSigningAlg: "Ed25519",
 			GrantTypes: []string{grantCC}, Audience: []string{ordersAPI},
 		})
@@ -266,6 +269,9 @@ func TestPoint27_TheRegisteredAlgorithmIsEnforced(t *testing.T) {
 		{hmacSigner("HS256"), sealer, 401},
 		{hmacSigner("HS384"), sealer, 200},
 		{hmacSigner("HS512"), sealer, 401},
+		{signer{"HS256", "", []byte(sealed[:32])}, "short", 200},
+		{signer{"HS384", "", []byte(sealed[:32])}, "short", 401}, // RFC 7518 section 3.2: too short a secret
+		{signer{"HS512", "", []byte(sealed[:32])}, "short", 401},
 		{ed, "ed", 200}, // EdDSA and Ed25519 are one here
 	} {
 		if a := i.assert("/token", c.s.sign(t, nil, i.claims(c.id)), "grant_type", grantCC); a.status != c.status {

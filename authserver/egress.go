@@ -30,7 +30,6 @@ func newEgress(local bool) *http.Client {
 			DisableKeepAlives:      true,
 			TLSHandshakeTimeout:    5 * time.Second,
 			MaxResponseHeaderBytes: 32 << 10,
-			ForceAttemptHTTP2:      true,
 		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -71,6 +71,27 @@ func TestRFC7523_Section2_1_AssertionAsGrant(t *testing.T) {
 	}
 }
 
+// The two uses of an assertion in one request, neither of which does for the other.
+func TestRFC7523_Section2_TwoUsesKeptApart(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "ES256", "k1")
+	i := startAsserting(t, s, trusting(t, s, func(trusted *authserver.TrustedIssuer) { trusted.Issuer = robot }), func(c *authserver.Config) {
+		n := len(c.Clients) - 3
+		c.Clients[n].GrantTypes = append(c.Clients[n].GrantTypes, jwtBearer)
+	})
+	grant := i.assertion().with(members{"iss": robot})
+	if a := i.assert("/token", s.sign(t, nil, i.claims(robot)), "grant_type", jwtBearer, "assertion", s.sign(t, nil, grant)); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := i.assert("/token", s.sign(t, nil, grant), "grant_type", grantCC); a.outcome() != "401 invalid_client" {
+		t.Errorf("a grant for a client: %d %s", a.status, a.body)
+	}
+	login := s.sign(t, members{"typ": "client-authentication+jwt"}, i.claims(robot).with(members{"jti": "the same"}))
+	if a := i.assert("/token", login, "grant_type", jwtBearer, "assertion", login); a.outcome() != "400 invalid_grant" {
+		t.Errorf("a client for a grant: %d %s", a.status, a.body)
+	}
+}
+
 func TestRFC7523_Section3_AssertionsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, "ES256", "k1")
