@@ -29,13 +29,35 @@ type claims struct {
 	AuthTime     int64         `json:"auth_time,omitempty"`
 	ACR          string        `json:"acr,omitempty"`
 	Confirmation *confirmation `json:"cnf,omitempty"`
+
+	// RFC 8693 sections 4.1 and 4.4. The server writes no may_act, it heeds one.
+	Actor  *actor          `json:"act,omitempty"`
+	MayAct json.RawMessage `json:"may_act,omitempty"`
 }
 
-// grant returns the ID of the grant that the token belongs to. It is the part of
-// the jti before the dot, or all of it where the token has a grant of its own.
+// grant returns the ID of the grant that the token belongs to, the nearest one
+// if it came of an exchange. It is the part of the jti before the last dot, or
+// all of it where the token has a grant of its own.
 func (c *claims) grant() string {
-	grant, _, _ := strings.Cut(c.ID, ".")
-	return grant
+	if dot := strings.LastIndexByte(c.ID, '.'); dot >= 0 {
+		return c.ID[:dot]
+	}
+	return c.ID
+}
+
+// grants returns the IDs of all grants that the token lives and dies by: an
+// exchange adds one to those of the token that was exchanged.
+func (c *claims) grants() []string {
+	var ids []string
+	for i := range len(c.ID) {
+		if c.ID[i] == '.' {
+			ids = append(ids, c.ID[:i])
+		}
+	}
+	if ids == nil {
+		return []string{c.ID}
+	}
+	return ids
 }
 
 // A tokenResponse is the successful answer of RFC 6749 section 5.1.
@@ -44,6 +66,8 @@ type tokenResponse struct {
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"` // seconds
 	Scope       string `json:"scope,omitempty"`
+
+	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 section 2.2.1
 }
 
 // issue makes an access token for what was authorized, bound to the key that the
@@ -53,6 +77,10 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 		return nil, err
 	}
 	now := s.now()
+	expiry := now.Add(s.lifetime)
+	if !a.until.IsZero() && a.until.Before(expiry) {
+		expiry = a.until
+	}
 	id := rand.Text() // which has no dot
 	if a.grant != "" {
 		id = a.grant + "." + id
@@ -63,7 +91,7 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 			Subject:   a.Subject,
 			Audience:  a.Audience,
 			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(s.lifetime)),
+			ExpiresAt: jwt.NewNumericDate(expiry),
 			ID:        id,
 		},
 		ClientID:     a.ClientID,
@@ -71,6 +99,7 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 		AuthTime:     a.AuthTime,
 		ACR:          a.ACR,
 		Confirmation: r.confirmation,
+		Actor:        a.Actor,
 	}
 	mint := s.sign
 	if r.client.AccessTokenStrategy == strategyOpaque {
@@ -87,7 +116,7 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 	return &tokenResponse{
 		AccessToken: token,
 		TokenType:   c.Confirmation.tokenType(),
-		ExpiresIn:   int64(s.lifetime / time.Second),
+		ExpiresIn:   int64(expiry.Sub(now) / time.Second),
 		Scope:       c.Scope,
 	}, nil
 }
@@ -142,17 +171,17 @@ func (s *Server) read(ctx context.Context, token string) (*claims, error) {
 	if !s.now().Before(c.ExpiresAt.Time) {
 		return nil, ErrNotFound
 	}
-	g, err := s.store.Grant(ctx, c.grant())
-	switch {
-	case errors.Is(err, ErrNotFound): // never written down, so never revoked
-		return c, nil
-	case err != nil:
-		return nil, storeFailed(err)
-	case !g.Revoked.IsZero():
-		return nil, ErrNotFound
-	default:
-		return c, nil
+	for _, id := range c.grants() {
+		g, err := s.store.Grant(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound): // never written down, so never revoked
+		case err != nil:
+			return nil, storeFailed(err)
+		case !g.Revoked.IsZero():
+			return nil, ErrNotFound
+		}
 	}
+	return c, nil
 }
 
 // stored finds the claims that an opaque token stands for.

@@ -1,5 +1,7 @@
 package authserver
 
+import "time"
+
 // An authorization is what a token stands for: who lets which client do what,
 // where. A grant keeps it; every token that comes of the grant repeats it.
 type authorization struct {
@@ -15,9 +17,21 @@ type authorization struct {
 	// will do.
 	Confirmation *confirmation `json:"cnf,omitempty"`
 
+	// Actor is who acts for the subject, if it is not the subject (RFC 8693
+	// section 4.1).
+	Actor *actor `json:"act,omitempty"`
+
+	// until is when the tokens expire at the latest; zero leaves it to the server.
+	until time.Time
 	// grant is the ID of the grant that is written down already; empty for a
 	// token whose grant is its own, and written down only if it is revoked.
 	grant string
+}
+
+// An actor acts on behalf of somebody else. Its own Actor acted before it.
+type actor struct {
+	Subject string `json:"sub"`
+	Actor   *actor `json:"act,omitempty"`
 }
 
 // A confirmation says whose key holds a token (RFC 7800): one of its members.

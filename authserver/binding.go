@@ -96,20 +96,6 @@ func (s *Server) provedKey(ctx context.Context, r *request, path string) (*confi
 	return &confirmation{JKT: jose.Encode(proof.Thumbprint[:])}, nil
 }
 
-// once reports whether it is the first call for a key of a kind: of any number of
-// calls before until, on any number of servers with one store, one is.
-func (s *Server) once(ctx context.Context, kind Kind, key Hash, until time.Time) (first bool, err error) {
-	err = s.write(ctx, func() error {
-		err := s.store.Put(ctx, kind, key, Record{Expiry: until})
-		first = err == nil
-		if errors.Is(err, ErrExists) {
-			return nil
-		}
-		return err
-	})
-	return first, err
-}
-
 // certificate returns the certificate of which the client has proved to hold the
 // key, nil if there is none. Whether somebody vouches for it does not matter:
 // tokens are bound to the certificate itself (RFC 8705 section 3).
@@ -125,8 +111,8 @@ func (s *Server) certificate(r *http.Request) *x509.Certificate {
 }
 
 // holds returns the refusal of a token request whose sender does not show the key
-// that a code or refresh token is bound to (RFC 9449 sections 5 and 10, RFC 8705
-// section 4). What is bound to none, nil, anybody may show.
+// that a code or token is bound to (RFC 9449 sections 5 and 10, RFC 8705 section
+// 4). What is bound to none, nil, anybody may show.
 func (r *request) holds(bound *confirmation) error {
 	if bound == nil || r.confirmation.same(bound) {
 		return nil

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -25,15 +26,44 @@ type Client struct {
 	// ClientName is the client's name for people.
 	ClientName string `json:"client_name,omitempty"`
 	// SecretHash is [HashOf] the client's secret, which holds at least 128
-	// random bits and which only the client keeps. Required: every client
-	// authenticates.
+	// random bits and which only the client keeps. Required for
+	// client_secret_basic and client_secret_post, and for no other.
 	SecretHash Hash `json:"-"`
+	// Secret is the secret itself, which the HMACs of client_secret_jwt need;
+	// required for that, and for no other. It has at least as many bytes as the
+	// hash of the algorithm: 32, 48 or 64. Only [Config.Clients] may have one:
+	// whoever reads a store must not become a client.
+	Secret Secret `json:"-"`
 	// TokenEndpointAuthMethod is how the client authenticates, at every endpoint
-	// and in no other way: client_secret_basic or client_secret_post. Empty
-	// means client_secret_basic.
+	// and in no other way: client_secret_basic, client_secret_post,
+	// client_secret_jwt, private_key_jwt (OpenID Connect Core section 9),
+	// tls_client_auth, self_signed_tls_client_auth (RFC 8705 section 2), or none
+	// for a public client, which cannot. Empty means client_secret_basic.
 	TokenEndpointAuthMethod string `json:"token_endpoint_auth_method,omitempty"`
-	// GrantTypes are the grants that the client may use: client_credentials.
-	// Empty means none, unlike in RFC 7591.
+	// TokenEndpointAuthSigningAlg is the one JWS algorithm that client assertions
+	// are signed with. Empty means all that the client's keys are for.
+	TokenEndpointAuthSigningAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
+	// JWKS is the client's JWK Set (RFC 7517), of public keys alone: it verifies
+	// client assertions of private_key_jwt, and holds in x5c the certificates of
+	// self_signed_tls_client_auth. Either it or JWKSURI is required for those.
+	JWKS json.RawMessage `json:"jwks,omitempty"`
+	// JWKSURI is where that JWK Set is. It is fetched over https from a public
+	// address; only if the issuer is on loopback, http and private addresses will
+	// do. A set is kept for 15 minutes, and asked for again, at most every 5
+	// seconds, if a key is not in it.
+	JWKSURI string `json:"jwks_uri,omitempty"`
+	// Of a client of tls_client_auth exactly one of these is the name in its
+	// certificate, which the TLS server has verified (RFC 8705 section 2.1.2).
+	// The subject is as openssl x509 -nameopt RFC2253 writes it.
+	TLSClientAuthSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	TLSClientAuthSANDNS    string `json:"tls_client_auth_san_dns,omitempty"`
+	TLSClientAuthSANURI    string `json:"tls_client_auth_san_uri,omitempty"`
+	TLSClientAuthSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
+	TLSClientAuthSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
+	// GrantTypes are the grants that the client may use: client_credentials,
+	// urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
+	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). A public client
+	// may use jwt-bearer alone. Empty means none, unlike in RFC 7591.
 	GrantTypes []string `json:"grant_types,omitempty"`
 	// RedirectURIs are where the user of a redirecting grant may be sent back
 	// to: https, http on a loopback host, or a private-use scheme with a dot
@@ -62,27 +92,31 @@ type Client struct {
 	// that a client has its tokens bound in one way: with this, a DPoP proof is
 	// refused, and DPoPBoundAccessTokens is an error.
 	TLSClientCertificateBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	// TokenExchangeAudience are the names by which the client is itself a
+	// resource: it may exchange access tokens that are meant for one of them, and
+	// no others. Empty means none. The name is not a registered one.
+	TokenExchangeAudience []string `json:"token_exchange_audience,omitempty"`
+	// TokenExchangeImpersonation lets an exchanged token say nothing of the
+	// client, so that an API takes it for the subject itself (RFC 8693 section
+	// 1.1). False means that the token names the client, or whose actor_token it
+	// sends, as act. The name is not a registered one.
+	TokenExchangeImpersonation bool `json:"token_exchange_impersonation,omitempty"`
 }
 
 const (
-	secretBasic = "client_secret_basic"
-	secretPost  = "client_secret_post"
-
 	strategyJWT    = "jwt"
 	strategyOpaque = "opaque"
 
 	maxClientID = 255
 )
 
-var (
-	authMethods = []string{secretBasic, secretPost}
-	strategies  = []string{strategyJWT, strategyOpaque}
-)
+var strategies = []string{strategyJWT, strategyOpaque}
 
 // client is a Client that was checked, its defaults filled in.
 type client struct {
 	Client
 	scopes []string
+	keys   keyList // of JWKS
 }
 
 // newClient checks c and copies it. An error begins with the metadata name of
@@ -104,12 +138,6 @@ func newClient(c *Client) (*client, error) {
 		return nil, errors.New("client_id: required")
 	case !isClientID(c.ClientID):
 		return nil, fmt.Errorf("client_id: must be 1 to %d printable ASCII characters", maxClientID)
-	case c.SecretHash == Hash{}:
-		return nil, errors.New("SecretHash: required, HashOf the client's secret")
-	case c.SecretHash == HashOf(""):
-		return nil, errors.New("SecretHash: is that of an empty secret")
-	case !slices.Contains(authMethods, n.TokenEndpointAuthMethod):
-		return nil, notSupported("token_endpoint_auth_method", n.TokenEndpointAuthMethod, authMethods)
 	case !slices.Contains(strategies, n.AccessTokenStrategy):
 		return nil, notSupported("access_token_strategy", n.AccessTokenStrategy, strategies)
 	case c.DPoPBoundAccessTokens && c.TLSClientCertificateBoundAccessTokens:
@@ -119,6 +147,9 @@ func newClient(c *Client) (*client, error) {
 		if _, known := grants[g]; !known {
 			return nil, notSupported("grant_types", g, grantTypes())
 		}
+	}
+	if err := n.checkAuth(); err != nil {
+		return nil, err
 	}
 	for i, u := range c.RedirectURIs {
 		if err := checkRedirectURI(u); err != nil {
@@ -137,11 +168,22 @@ func newClient(c *Client) (*client, error) {
 		base64.RawURLEncoding.EncodedLen(size) > maxToken {
 		return nil, fmt.Errorf("scope: with audience it does not fit into a JWT of %d KiB", maxToken>>10)
 	}
+	if c.may(tokenExchange) != (len(c.TokenExchangeAudience) > 0) {
+		return nil, errors.New("token_exchange_audience: goes with the grant type " + tokenExchange + ", and that with it")
+	}
 	return n, nil
 }
 
+// newStoredClient is newClient for a client of a store.
+func newStoredClient(c *Client) (*client, error) {
+	if c.TokenEndpointAuthMethod == secretJWT {
+		return nil, errors.New("token_endpoint_auth_method: " + secretJWT + " needs a secret in the clear, which no store keeps")
+	}
+	return newClient(c)
+}
+
 // may reports whether the client is registered for a grant type.
-func (c *client) may(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
+func (c *Client) may(grantType string) bool { return slices.Contains(c.GrantTypes, grantType) }
 
 // isClientID reports whether there can be a client with that ID.
 func isClientID(id string) bool { return id != "" && len(id) <= maxClientID && printable(id) }
@@ -151,6 +193,8 @@ func (c *Client) clone() *Client {
 	n.GrantTypes = slices.Clone(c.GrantTypes)
 	n.RedirectURIs = slices.Clone(c.RedirectURIs)
 	n.Audience = slices.Clone(c.Audience)
+	n.JWKS = slices.Clone(c.JWKS)
+	n.TokenExchangeAudience = slices.Clone(c.TokenExchangeAudience)
 	return &n
 }
 

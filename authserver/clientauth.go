@@ -14,6 +14,13 @@ import (
 // maxBasic bounds an Authorization header, which nothing else does.
 const maxBasic = 8 << 10
 
+// What a client is told that did not prove who it is: the same whether there is
+// such a client or not.
+const (
+	authRequired = "client authentication is required"
+	authFailed   = "client authentication failed"
+)
+
 // credentials are what a request offers as its client's.
 type credentials struct{ id, secret string }
 
@@ -35,21 +42,50 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (*client, error)
 	case posted:
 		method, offers = secretPost, []credentials{{id, form.Get("client_secret")}}
 	case asserted:
-		return nil, refuse(invalidClient, "client assertions are not supported")
+	case id != "":
+		return s.unassisted(r, id)
 	default:
-		return nil, refuse(invalidClient, "client authentication is required")
+		return s.anonymous(form)
 	}
-	c, err := s.identify(r.Context(), offers)
+	var c *client
+	var err error
+	if asserted {
+		c, err = s.byAssertion(r, form)
+	} else {
+		c, err = s.identify(r.Context(), offers)
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case c.TokenEndpointAuthMethod != method: // told to the client alone: the secret was right
+	case !asserted && c.TokenEndpointAuthMethod != method: // told to the client alone: the secret was right
 		return nil, refuse(invalidClient, "the client is registered for "+c.TokenEndpointAuthMethod)
 	case id != "" && id != c.ClientID:
 		return nil, refuse(invalidRequest, "client_id is not the client that authenticated")
 	default:
 		return c, nil
 	}
+}
+
+// unassisted returns the client of a request that has nothing but its client_id:
+// a public one, whose word is taken, or one whose certificate tells.
+func (s *Server) unassisted(r *http.Request, id string) (*client, error) {
+	found, err := s.registered(r.Context(), id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, refuse(invalidClient, authRequired)
+	case err != nil:
+		return nil, err
+	}
+	switch found.TokenEndpointAuthMethod {
+	case authNone:
+	case tlsPKI, tlsSelfSigned:
+		if err := s.byCertificate(r, found); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, refuse(invalidClient, authRequired)
+	}
+	return s.checked(found)
 }
 
 // basicCredentials returns what a Basic header may mean. RFC 6749 section 2.3.1
@@ -84,7 +120,7 @@ func basicCredentials(header string) []credentials {
 // look. So how long it takes, apart from the store's own time, tells nobody which
 // clients exist.
 func (s *Server) identify(ctx context.Context, offers []credentials) (*client, error) {
-	var found *Client
+	var found, tried *Client
 	for _, offer := range offers {
 		c, err := s.registered(ctx, offer.id)
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -92,7 +128,7 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 		}
 		var want Hash
 		if c != nil {
-			want = c.SecretHash
+			tried, want = c, c.SecretHash
 		}
 		got := HashOf(offer.secret)
 		if subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
@@ -100,12 +136,22 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 		}
 	}
 	if found == nil {
-		return nil, refuse(invalidClient, "client authentication failed")
+		refused := refuse(invalidClient, authFailed)
+		if tried != nil {
+			refused.tried = tried.ClientID
+		}
+		return nil, refused
 	}
+	return s.checked(found)
+}
+
+// checked returns the client that registered found, its registration checked. A
+// mistake in that is told after the client has proved who it is, and to it alone.
+func (s *Server) checked(found *Client) (*client, error) {
 	if c, ok := s.clients[found.ClientID]; ok {
 		return c, nil
 	}
-	c, err := newClient(found)
+	c, err := newStoredClient(found)
 	if err != nil {
 		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
 	}

@@ -35,6 +35,9 @@ type Config struct {
 	// Clients are the clients that are known besides those of the Store. They
 	// take precedence over them, and are not written to it.
 	Clients []Client
+	// TrustedIssuers are whose assertions are taken as authorization grants (RFC
+	// 7523 section 2.1). Empty means nobody's.
+	TrustedIssuers []TrustedIssuer
 	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
 	// its own: a restart makes opaque tokens void, and forgets which JWTs were
 	// revoked, which are good again if their key is still among Keys.
@@ -64,7 +67,9 @@ type Config struct {
 	// ClientCertificate returns the certificate that a client showed, for a server
 	// behind a proxy that ends TLS: from where the proxy puts it, and only if
 	// nobody else can put one there. The proxy must have had the client prove that
-	// it holds the key. Nil means the first certificate of the TLS connection; the
+	// it holds the key. Who signed it nobody here knows then, so that tokens may be
+	// bound to it and clients authenticate by self_signed_tls_client_auth, but not
+	// by tls_client_auth. Nil means the first certificate of the TLS connection; the
 	// [http.Server] must then ask for one (tls.RequestClientCert is enough). It is
 	// called by many goroutines at once, and returns nil if there is none.
 	ClientCertificate func(*http.Request) *x509.Certificate
@@ -93,6 +98,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		issuer:   cfg.Issuer,
+		base:     strings.TrimSuffix(cfg.Issuer, "/"),
+		origin:   issuer.Scheme + "://" + issuer.Host,
 		clients:  make(map[string]*client, len(cfg.Clients)),
 		store:    cfg.Store,
 		lifetime: cfg.TokenLifetime,
@@ -113,6 +120,9 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("authserver: Config.Clients[%d] (%q): client_id: another client has it too", i, c.ClientID)
 		}
 		s.clients[c.ClientID] = c
+	}
+	if s.issuers, err = s.newTrustedIssuers(cfg.TrustedIssuers); err != nil {
+		return nil, err
 	}
 	switch {
 	case s.store == nil:
@@ -140,6 +150,7 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.keySets = newKeySets(newEgress(fetch.IsLoopback(issuer.Hostname())), s.now)
 	switch {
 	case s.log == nil:
 		s.log = slog.Default()
@@ -160,7 +171,7 @@ func New(cfg Config) (*Server, error) {
 	if s.keys, err = newKeyring(keys, s.now()); err != nil {
 		return nil, err
 	}
-	s.routes = s.newRoutes(strings.TrimSuffix(cfg.Issuer, "/"), strings.TrimSuffix(issuer.EscapedPath(), "/"))
+	s.routes = s.newRoutes(strings.TrimSuffix(issuer.EscapedPath(), "/"))
 	return s, nil
 }
 

@@ -31,7 +31,7 @@ func TestNew_ErrorsNameTheField(t *testing.T) {
 		`Config.Clients[0] ("shop"): scope: must be`:                                  client(func(c *authserver.Client) { c.Scope = `a\b` }),
 		`Config.Clients[0] ("shop"): scope: must be scope`:                            client(func(c *authserver.Client) { c.Scope = "é" }),
 		`Config.Clients[0] ("shop"): scope: must be scope tokens`:                     client(func(c *authserver.Client) { c.Scope = " a" }),
-		`Config.Clients[0] ("shop"): token_endpoint_auth_method: "none"`:              client(func(c *authserver.Client) { c.TokenEndpointAuthMethod = "none" }),
+		`Config.Clients[0] ("shop"): token_endpoint_auth_method: "None"`:              client(func(c *authserver.Client) { c.TokenEndpointAuthMethod = "None" }),
 		`Config.Clients[0] ("shop"): grant_types: "authorization_code"`:               client(func(c *authserver.Client) { c.GrantTypes = []string{"client_credentials", "authorization_code"} }),
 		`Config.Clients[0] ("shop"): access_token_strategy: "JWT"`:                    client(func(c *authserver.Client) { c.AccessTokenStrategy = "JWT" }),
 		`Config.Clients[0] ("shop"): audience[1]: must be`:                            client(func(c *authserver.Client) { c.Audience = []string{"a", ""} }),

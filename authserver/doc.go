@@ -8,7 +8,8 @@
 //
 // All paths are under the issuer's; the metadata (RFC 8414) names them.
 //
-//	POST /token       client_credentials (RFC 6749 section 4.4)
+//	POST /token       client_credentials (RFC 6749 section 4.4), the assertions
+//	                  of others (RFC 7523), token exchange (RFC 8693)
 //	POST /introspect  what a token says and whether it is good (RFC 7662)
 //	POST /revoke      the end of a token (RFC 7009)
 //	GET  /jwks        the public keys (RFC 7517)
@@ -56,9 +57,36 @@
 //
 // # Clients
 //
-// Every client authenticates, in the one way that it is registered for. Basic
-// credentials may be form-encoded, as RFC 6749 section 2.3.1 has it, or not, as
-// many clients have it.
+// A client authenticates in the one way that it is registered for: by a secret,
+// by a signed assertion (RFC 7523) or by a certificate (RFC 8705). A public
+// client cannot, and gets less for it: no grant that stands on the client alone,
+// and no introspection. Basic credentials may be form-encoded, as RFC 6749
+// section 2.3.1 has it, or not, as many clients have it.
+//
+// The aud of a client assertion is the issuer identifier alone, as
+// draft-ietf-oauth-rfc7523bis has it. Many clients still name the token endpoint
+// or the endpoint that they call, as RFC 7523 and OpenID Connect had them do,
+// and that is taken too, unless the typ is client-authentication+jwt. A client
+// that talks to several servers had better use that: one of them could otherwise
+// have it sign what is good at another.
+//
+// Certificates are those of the connection. For tls_client_auth TLS has to end at
+// the [http.Server] with the server as its handler, whose configuration verifies
+// them ([crypto/tls.VerifyClientCertIfGiven] and its ClientCAs). For
+// self_signed_tls_client_auth it asks for them ([crypto/tls.RequestClientCert]) and
+// verifies none; or a proxy does, which [Config.ClientCertificate] reads.
+//
+// # The word of others
+//
+// What an issuer of [Config.TrustedIssuers] signs is a grant: its assertion gets
+// a token for its subject, within a policy that allows nothing by itself.
+//
+// A client that is itself an API may exchange a token that it was sent for one
+// that the next API takes ([Client.TokenExchangeAudience]). The new token has no
+// more scope and no longer life than the old one, says who acts for the subject,
+// and ends when the old one is revoked; revoking it ends it alone and what came
+// of it. Access tokens of the server are all that is taken, and one that is bound
+// to a key only with proof of that key.
 //
 // # Limits
 //

@@ -3,6 +3,7 @@ package authserver
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,34 +27,67 @@ type metadata struct {
 	GrantTypes    []string `json:"grant_types_supported"`
 	ResponseTypes []string `json:"response_types_supported"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 
 	IntrospectionEndpoint    string   `json:"introspection_endpoint"`
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 
 	DPoPAlgorithms         []string `json:"dpop_signing_alg_values_supported"`                    // RFC 9449 section 5.1
 	CertificateBoundTokens bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
 }
 
-func (s *Server) newMetadata(base string) metadata {
+func (s *Server) metadata() metadata {
+	methods := s.authMethods()
+	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == authNone })
+	algs := slices.Concat(jose.Algorithms(), hmacAlgorithms())
 	return metadata{
 		Issuer:        s.issuer,
-		TokenEndpoint: base + tokenPath,
-		JWKSURI:       base + jwksPath,
-		GrantTypes:    grantTypes(),
+		TokenEndpoint: s.base + tokenPath,
+		JWKSURI:       s.base + jwksPath,
+		GrantTypes:    s.grantTypes(),
 		ResponseTypes: []string{}, // required, and without an authorization endpoint there are none
-		AuthMethods:   authMethods,
+		AuthMethods:   methods,
+		AuthAlgs:      algs,
 
-		IntrospectionEndpoint:    base + introspectPath,
-		IntrospectionAuthMethods: authMethods,
-		RevocationEndpoint:       base + revokePath,
-		RevocationAuthMethods:    authMethods,
+		IntrospectionEndpoint:    s.base + introspectPath,
+		IntrospectionAuthMethods: confidential,
+		IntrospectionAuthAlgs:    algs,
+		RevocationEndpoint:       s.base + revokePath,
+		RevocationAuthMethods:    methods,
+		RevocationAuthAlgs:       algs,
 
 		DPoPAlgorithms: jose.Algorithms(),
 		// Without TLS, here or before, there are no certificates.
-		CertificateBoundTokens: strings.HasPrefix(base, "https://") || s.clientCertificate != nil,
+		CertificateBoundTokens: strings.HasPrefix(s.base, "https://") || s.clientCertificate != nil,
 	}
+}
+
+// authMethods returns the ways of client authentication that work. Whether
+// certificates of clients get here depends on the TLS server: that a client of
+// the configuration relies on it says that they do.
+func (s *Server) authMethods() []string {
+	return slices.DeleteFunc(slices.Clone(authMethods), func(method string) bool {
+		certificate := method == tlsPKI || method == tlsSelfSigned
+		return certificate && !s.anyClient(func(c *client) bool { return c.TokenEndpointAuthMethod == method })
+	})
+}
+
+// grantTypes returns the grant types that work here.
+func (s *Server) grantTypes() []string {
+	return slices.DeleteFunc(grantTypes(), func(g string) bool { return g == jwtBearer && len(s.issuers) == 0 })
+}
+
+func (s *Server) anyClient(is func(*client) bool) bool {
+	for _, c := range s.clients {
+		if is(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // keySet is the JWK Set of RFC 7517 section 5.

@@ -95,7 +95,9 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		return nil, refuse(invalidRequest, "the body is not form-encoded")
 	}
 	for name, values := range form {
-		if len(values) > 1 && name != "resource" { // which RFC 8707 section 2 allows
+		repeatable := name == "resource" || // RFC 8707 section 2
+			name == "audience" && form.Get("grant_type") == tokenExchange // RFC 8693 section 2.1
+		if len(values) > 1 && !repeatable {
 			return nil, refuse(invalidRequest, "a parameter is given more than once")
 		}
 	}

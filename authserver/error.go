@@ -27,7 +27,8 @@ type refusal struct {
 	status      int
 	code        string
 	description string // a constant, without " and \; nothing of the request
-	cause       error  // for the log alone
+	cause       error  // for the log alone, as is the next one
+	tried       string // the ID of a registered client whose secret was not the right one
 }
 
 // refuse returns a refusal with the status that goes with code.
@@ -74,6 +75,7 @@ func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client,
 		r.cause = err
 	}
 	event := Event{Type: EventRefused, Path: req.URL.Path, Status: r.status, Error: r.code, Reason: r.description, Cause: r.cause}
+	event.ClientID = r.tried
 	if c != nil { // an unknown client_id may be anything, a secret in the wrong field included
 		event.ClientID = c.ClientID
 	}

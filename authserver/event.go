@@ -24,7 +24,8 @@ type Event struct {
 	Path   string `json:"path,omitempty"`
 	Status int    `json:"status,omitempty"`
 	// ClientID is a client that exists, and that has authenticated if the endpoint
-	// asks for it: what anybody might have written is not here.
+	// asks for it: what anybody might have written is not here. With the Error
+	// invalid_client it is the one whose secret somebody did not know.
 	ClientID string `json:"client_id,omitempty"`
 	// Subject is the sub of the resource owner: a person, or the client itself.
 	Subject string `json:"sub,omitempty"`
@@ -43,7 +44,7 @@ type Event struct {
 	// Reason says why, in a text without parts that vary.
 	Reason string `json:"reason,omitempty"`
 	// Cause is what lay beneath, as the Store or a crypto.Signer told it, or what is
-	// wrong with a DPoP proof. It is for people to read.
+	// wrong with a DPoP proof, an assertion or a certificate. It is for people to read.
 	Cause error `json:"-"`
 }
 

@@ -103,11 +103,11 @@ func TestAudit_Refused(t *testing.T) {
 			func() answer {
 				return i.post("/token", login{shop.id, "wrong"}, form("grant_type", "client_credentials"))
 			},
-			authserver.Event{Path: "/tenant/token", Status: 401, Error: "invalid_client", Reason: "client authentication failed"},
+			authserver.Event{Path: "/tenant/token", Status: 401, ClientID: shop.id, Error: "invalid_client", Reason: "client authentication failed"},
 		},
 		"at introspection": {
 			func() answer { return i.post("/introspect", login{orders.id, "wrong"}, form("token", "x")) },
-			authserver.Event{Path: "/tenant/introspect", Status: 401, Error: "invalid_client", Reason: "client authentication failed"},
+			authserver.Event{Path: "/tenant/introspect", Status: 401, ClientID: orders.id, Error: "invalid_client", Reason: "client authentication failed"},
 		},
 		"scope": {
 			func() answer {

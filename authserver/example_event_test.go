@@ -44,5 +44,5 @@ func ExampleEvent() {
 	}
 	// Output:
 	// 192.0.2.1:1234: token issued "shop" ""
-	// 192.0.2.1:1234: request refused "" "invalid_client"
+	// 192.0.2.1:1234: request refused "shop" "invalid_client"
 }

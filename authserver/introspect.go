@@ -21,6 +21,7 @@ type introspection struct {
 	ID        string           `json:"jti,omitempty"`
 	IssuedAt  *jwt.NumericDate `json:"iat,omitempty"`
 	ExpiresAt *jwt.NumericDate `json:"exp,omitempty"`
+	Actor     *actor           `json:"act,omitempty"` // RFC 8693 section 4.1
 
 	Confirmation *confirmation `json:"cnf,omitempty"` // RFC 8705 section 3.2, RFC 9449 section 6.2
 }
@@ -30,6 +31,9 @@ type introspection struct {
 // what another one's tokens can do (RFC 7662 section 4).
 func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 	token := r.form.Get("token")
+	if r.client.public() { // RFC 7662 section 2.1: nobody is to try out tokens
+		return nil, refuse(invalidClient, "a public client may not introspect")
+	}
 	if token == "" {
 		return nil, refuse(invalidRequest, "token is required")
 	}
@@ -53,6 +57,7 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 			ID:        c.ID,
 			IssuedAt:  c.IssuedAt,
 			ExpiresAt: c.ExpiresAt,
+			Actor:     c.Actor,
 
 			Confirmation: c.Confirmation,
 		}, nil
@@ -63,7 +68,12 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 // the client is a resource server, one meant for it.
 func (c *client) mayInspect(token *claims) bool {
 	if len(c.GrantTypes) > 0 {
-		return token.ClientID == c.ClientID
+		return token.ClientID == c.ClientID || token.meantFor(c.TokenExchangeAudience)
 	}
-	return slices.ContainsFunc(c.Audience, func(a string) bool { return slices.Contains(token.Audience, a) })
+	return token.meantFor(c.Audience)
+}
+
+// meantFor reports whether a token is for one of the resources.
+func (c *claims) meantFor(resources []string) bool {
+	return slices.ContainsFunc(resources, func(r string) bool { return slices.Contains(c.Audience, r) })
 }

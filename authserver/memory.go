@@ -70,7 +70,7 @@ func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
 	if c == nil {
 		return errors.New("authserver: PutClient: the client is nil")
 	}
-	if _, err := newClient(c); err != nil {
+	if _, err := newStoredClient(c); err != nil {
 		return fmt.Errorf("authserver: PutClient (%q): %w", c.ClientID, err)
 	}
 	m.mu.Lock()

@@ -32,21 +32,31 @@ func parseScope(s string) ([]string, bool) {
 }
 
 // scope returns the scope to grant: what the request asks for, which is at most
-// what the client is registered for, or all of that if it does not ask. What
-// goes beyond is refused, not cut off: a client that goes without what it asked
-// for would learn it too late.
+// what the client is registered for, or all of that if it does not ask.
 func (r *request) scope() (string, error) {
-	asked, ok := parseScope(r.form.Get("scope"))
+	return narrow(r.form.Get("scope"), r.client.scopes, "scope goes beyond what the client is registered for")
+}
+
+// narrow returns the scope that is asked for, which is at most what is allowed, or
+// all of that if nothing is asked for. What goes beyond is refused, not cut off: a
+// client that goes without what it asked for would learn it too late.
+func narrow(scope string, allowed []string, beyond string) (string, error) {
+	asked, ok := parseScope(scope)
 	if !ok {
 		return "", refuse(invalidScope, "scope is malformed or has too many parts")
 	}
 	if asked == nil {
-		return strings.Join(r.client.scopes, " "), nil
+		return strings.Join(allowed, " "), nil
 	}
 	for _, s := range asked {
-		if !slices.Contains(r.client.scopes, s) {
-			return "", refuse(invalidScope, "scope goes beyond what the client is registered for")
+		if !slices.Contains(allowed, s) {
+			return "", refuse(invalidScope, beyond)
 		}
 	}
 	return strings.Join(asked, " "), nil
+}
+
+// common returns the scopes of a that are in b too.
+func common(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
 }

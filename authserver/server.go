@@ -19,7 +19,11 @@ import (
 // safe for concurrent use.
 type Server struct {
 	issuer   string
+	base     string             // the issuer without a slash at its end
+	origin   string             // the issuer's scheme and host
 	clients  map[string]*client // those of the configuration, by client_id
+	issuers  map[string]*trustedIssuer
+	keySets  *keySets // of clients
 	store    Store
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
@@ -69,12 +73,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.serve(w, r)
 }
 
-// newRoutes returns what is served under base, the issuer without a slash at its
-// end, whose path, escaped as it is there, is path.
-func (s *Server) newRoutes(base, path string) map[string]route {
+// newRoutes returns what is served under the issuer, whose path, escaped as it is
+// there and without a slash at its end, is path.
+func (s *Server) newRoutes(path string) map[string]route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
-	about := route{methods: get, cors: true, serve: document(func() any { return s.newMetadata(base) })}
+	about := route{methods: get, cors: true, serve: document(func() any { return s.metadata() })}
 	return map[string]route{
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
 		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},

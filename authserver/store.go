@@ -78,6 +78,9 @@ const (
 	AccessToken  Kind = "access_token"  // an opaque access token
 	RefreshToken Kind = "refresh_token" // what Rotate works on
 	DPoPProof    Kind = "dpop_proof"    // one that was used, without Data
+
+	ClientAssertionID Kind = "client_assertion_jti" // of a client assertion that was used
+	AssertionID       Kind = "assertion_jti"        // of an assertion that was used as a grant
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.

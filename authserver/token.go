@@ -6,11 +6,21 @@ import (
 	"slices"
 )
 
+// Names, which gosec takes for credentials.
+const (
+	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     //nolint:gosec // RFC 7523 section 2.1
+	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // RFC 8693 section 2.1
+
+	accessTokenKind = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // RFC 8693 section 3
+)
+
 // grants are the grant types that work, each with what answers a token request
 // of a client that is registered for it. The metadata lists them, and a client
 // may register for no other.
 var grants = map[string]func(*Server, context.Context, *request) (*tokenResponse, error){
 	"client_credentials": (*Server).clientCredentials,
+	jwtBearer:            (*Server).jwtBearer,
+	tokenExchange:        (*Server).tokenExchange,
 }
 
 func grantTypes() []string { return slices.Sorted(maps.Keys(grants)) }

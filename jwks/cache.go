@@ -16,6 +16,7 @@ import (
 
 	"github.com/countermark/countermark/internal/discovery"
 	"github.com/countermark/countermark/internal/fetch"
+	"github.com/countermark/countermark/internal/jwkset"
 )
 
 const (
@@ -80,7 +81,7 @@ type Cache struct {
 
 	// The flight's own: one at a time uses them.
 	source   source
-	reported []problem
+	reported []jwkset.Problem
 }
 
 // New returns a cache that has not done anything yet: no request, no goroutine.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/countermark/countermark/internal/discovery"
 	"github.com/countermark/countermark/internal/fetch"
+	"github.com/countermark/countermark/internal/jwkset"
 )
 
 const (
@@ -41,7 +42,7 @@ func (c *Cache) fetch(ctx context.Context) (*keySet, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	keys, problems, err := parseSet(body)
+	keys, problems, err := jwkset.Parse(body)
 	if err != nil {
 		c.source.forget()
 		return nil, 0, err
@@ -53,7 +54,7 @@ func (c *Cache) fetch(ctx context.Context) (*keySet, time.Duration, error) {
 	set := newKeySet(keys, old)
 	for _, p := range problems {
 		if !slices.Contains(c.reported, p) {
-			c.log.Warn("jwks: key skipped", "kid", p.kid, "reason", p.reason)
+			c.log.Warn("jwks: key skipped", "kid", p.KID, "reason", p.Reason)
 		}
 	}
 	c.reported = problems

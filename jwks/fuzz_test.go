@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/jwkset"
 )
 
 // FuzzParseSet: whatever arrives, nothing panics, and what is accepted is a set
@@ -25,31 +26,31 @@ func FuzzParseSet(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		keys, _, err := parseSet(data)
+		keys, _, err := jwkset.Parse(data)
 		if err != nil {
 			return
 		}
 		set := newKeySet(slices.Clone(keys), nil)
 		for _, k := range keys {
-			if len(k.algs) == 0 || len(k.public) != 1 {
-				t.Fatalf("%d algorithms, %d keys", len(k.algs), len(k.public))
+			if len(k.Algorithms) == 0 || len(k.Public) != 1 {
+				t.Fatalf("%d algorithms, %d keys", len(k.Algorithms), len(k.Public))
 			}
-			for _, alg := range k.algs {
-				if m, ok := jose.Lookup(alg); !ok || !m.Fits(k.public[0]) {
+			for _, alg := range k.Algorithms {
+				if m, ok := jose.Lookup(alg); !ok || !m.Fits(k.Public[0]) {
 					t.Fatalf("not a key for %s", alg)
 				}
-				if found, known := set.lookup(k.kid, alg); !known || len(found) == 0 || len(found) > maxCandidates || k.kid != "" && &found[0] != &k.public[0] {
-					t.Fatalf("kid %q, %s: %d keys", k.kid, alg, len(found))
+				if found, known := set.lookup(k.KID, alg); !known || len(found) == 0 || len(found) > maxCandidates || k.KID != "" && &found[0] != &k.Public[0] {
+					t.Fatalf("kid %q, %s: %d keys", k.KID, alg, len(found))
 				}
 			}
-			if public, ok := k.public[0].(*rsa.PublicKey); ok {
+			if public, ok := k.Public[0].(*rsa.PublicKey); ok {
 				digest := sha256.Sum256(nil)
 				if err := rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], make([]byte, public.Size())); !errors.Is(err, rsa.ErrVerification) {
 					t.Fatalf("no signature can be verified: %v", err)
 				}
 			}
 		}
-		again, _, err := parseSet(data)
+		again, _, err := jwkset.Parse(data)
 		if err != nil || newKeySet(again, set) != set {
 			t.Fatalf("parsed anew it is another set: %v", err)
 		}

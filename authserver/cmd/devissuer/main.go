@@ -45,19 +45,24 @@
 //
 // A client is RFC 7591 client metadata: client_id, client_secret, client_name,
 // redirect_uris, grant_types, scope, token_endpoint_auth_method
-// (client_secret_basic, which is the default, or client_secret_post), jwks,
-// jwks_uri, and two members more: audience, the resources that it may get tokens
-// for, and access_token_strategy, jwt or opaque. A client without grant_types
-// has none: it is a resource server, which may introspect the tokens that are
-// meant for its audience.
+// (client_secret_basic, which is the default, client_secret_post,
+// client_secret_jwt, private_key_jwt, tls_client_auth,
+// self_signed_tls_client_auth, or none for a public client),
+// token_endpoint_auth_signing_alg, jwks, jwks_uri, those of RFC 8705, and some
+// members more: audience, the resources that it may get tokens for;
+// access_token_strategy, jwt or opaque; token_exchange_audience and
+// token_exchange_impersonation for the grant of RFC 8693. A client without
+// grant_types has none: it is a resource server, which may introspect the tokens
+// that are meant for its audience.
 //
 // The resources are the names of the APIs, as RFC 8707 has them. A client
 // without an audience has all of them; if the file names any resources, an
-// audience may hold no others.
+// audience and a token_exchange_audience may hold no others.
 //
 // A grant type or authentication method that the issuer does not have is an
-// error. Users, redirect_uris, jwks and jwks_uri have no effect yet, which is
-// said at the start, as is what hardly works as it was meant.
+// error. Users and redirect_uris have no effect yet, nor have jwks and jwks_uri
+// of a client whose method does not use them, which is said at the start, as is
+// what hardly works as it was meant.
 //
 // # The key file
 //

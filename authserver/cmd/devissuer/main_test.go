@@ -286,7 +286,7 @@ func TestConfig_ClientsOfTheFile(t *testing.T) {
 				t.Errorf("the token is not active: %s", answer)
 			}
 			p.stop(t, os.Interrupt)
-			if idle := strings.Contains(p.stderr.String(), "warning: clients[1]: no grant or client authentication uses redirect_uris, jwks yet"); idle != strings.Contains(client, "redirect_uris") {
+			if idle := strings.Contains(p.stderr.String(), "warning: clients[1]: no grant, nor its client authentication, uses redirect_uris, jwks"); idle != strings.Contains(client, "redirect_uris") {
 				t.Errorf("the log: %s", p.stderr)
 			}
 		})
@@ -371,7 +371,10 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-config", filepath.Join(t.TempDir(), "none")}, 1, "none: no such file"},
 		{[]string{"-config", write(t, "c.json", `{"client": []}`)}, 1, `c.json: JSON: unknown field "client"`},
 		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"]}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): grant_types: "authorization_code" is not supported`},
-		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0].client_secret: required`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "token_endpoint_auth_method": "client_secret_post"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0].client_secret: required`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none", "client_secret": "x"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0].client_secret: a client of none has none`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "token_endpoint_auth_method": "client_secret_jwt", "client_secret": "x"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): client_secret: must have at least 32 bytes`},
+		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "jwks": {"keys": []}, "jwks_uri": "https://web.example/jwks"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): jwks_uri: must not be there beside jwks`},
 		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: authserver: ParseSigningKeys: neither PEM blocks"},
 		{[]string{"-keys", filepath.Join(t.TempDir(), "no", "such", "folder")}, 1, "no such file"},
 	} {

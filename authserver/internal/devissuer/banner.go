@@ -63,10 +63,10 @@ func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile str
 }
 
 // curl returns the command that gets a token for the first client that can have
-// one; empty if there is none.
+// one by its secret; empty if there is none.
 func curl(base string, clients []Client) string {
 	i := slices.IndexFunc(clients, func(c Client) bool {
-		return slices.Contains(c.GrantTypes, "client_credentials") && len(c.Audience) > 0
+		return c.sendsSecret() && slices.Contains(c.GrantTypes, "client_credentials") && len(c.Audience) > 0
 	})
 	if i < 0 {
 		return ""
@@ -74,14 +74,19 @@ func curl(base string, clients []Client) string {
 	return "curl -sS " + login(clients[i]) + " -d grant_type=client_credentials " + quoted(base+"/token")
 }
 
-// curlIntrospect returns the command by which the first resource server asks
-// about a token; empty if there is none.
+// curlIntrospect returns the command by which the first resource server with a
+// secret asks about a token; empty if there is none.
 func curlIntrospect(base string, clients []Client) string {
-	i := slices.IndexFunc(clients, func(c Client) bool { return len(c.GrantTypes) == 0 && len(c.Audience) > 0 })
+	i := slices.IndexFunc(clients, func(c Client) bool { return c.sendsSecret() && len(c.GrantTypes) == 0 && len(c.Audience) > 0 })
 	if i < 0 {
 		return ""
 	}
 	return "curl -sS " + login(clients[i]) + ` -d token="$TOKEN" ` + quoted(base+"/introspect")
+}
+
+// sendsSecret reports whether curl can authenticate as the client.
+func (c *Client) sendsSecret() bool {
+	return slices.Contains([]string{"", "client_secret_basic", "client_secret_post"}, c.TokenEndpointAuthMethod)
 }
 
 // login returns the arguments by which curl authenticates as a client.

@@ -25,17 +25,21 @@ type Config struct {
 	Users []User `json:"users,omitempty"`
 	// Resources are the APIs that tokens are for, by the names that RFC 8707 has
 	// them in the resource parameter. A client without an audience has them all;
-	// if there are any, an audience holds no others.
+	// if there are any, no audience holds others.
 	Resources []string `json:"resources,omitempty"`
 }
 
 // A Client is client metadata (RFC 7591) with the client's secret in the clear.
 type Client struct {
 	authserver.Client
-	ClientSecret string          `json:"client_secret,omitempty"`
-	JWKS         json.RawMessage `json:"jwks,omitempty"`
-	JWKSURI      string          `json:"jwks_uri,omitempty"`
+	ClientSecret string `json:"client_secret,omitempty"`
 }
+
+// The methods by which a client authenticates without a secret, if at all.
+var (
+	byCertificate = []string{"tls_client_auth", "self_signed_tls_client_auth"}
+	secretless    = append([]string{"none", "private_key_jwt"}, byCertificate...)
+)
 
 // A User is somebody who can sign in.
 type User struct {
@@ -79,17 +83,23 @@ func Parse(data []byte) (*Config, error) {
 	}
 	for i := range cfg.Clients {
 		c := &cfg.Clients[i]
+		secret := !slices.Contains(secretless, c.TokenEndpointAuthMethod)
 		switch {
-		case c.ClientSecret == "":
+		case secret && c.ClientSecret == "":
 			return nil, fmt.Errorf("clients[%d].client_secret: required", i)
-		case c.JWKS != nil && c.JWKSURI != "":
-			return nil, fmt.Errorf("clients[%d]: jwks and jwks_uri exclude each other (RFC 7591 section 2)", i)
+		case !secret && c.ClientSecret != "":
+			return nil, fmt.Errorf("clients[%d].client_secret: a client of %s has none", i, c.TokenEndpointAuthMethod)
 		case len(c.Audience) == 0:
 			c.Audience = slices.Clone(cfg.Resources)
 		}
-		for n, a := range c.Audience {
-			if len(cfg.Resources) > 0 && !slices.Contains(cfg.Resources, a) {
-				return nil, fmt.Errorf("clients[%d].audience[%d]: is not among resources", i, n)
+		for _, list := range []struct {
+			field string
+			names []string
+		}{{"audience", c.Audience}, {"token_exchange_audience", c.TokenExchangeAudience}} {
+			for n, name := range list.names {
+				if len(cfg.Resources) > 0 && !slices.Contains(cfg.Resources, name) {
+					return nil, fmt.Errorf("clients[%d].%s[%d]: is not among resources", i, list.field, n)
+				}
 			}
 		}
 	}
@@ -136,7 +146,13 @@ func (c *Config) registered() []authserver.Client {
 	clients := make([]authserver.Client, len(c.Clients))
 	for i, client := range c.Clients {
 		clients[i] = client.Client
-		clients[i].SecretHash = authserver.HashOf(client.ClientSecret)
+		switch {
+		case client.ClientSecret == "":
+		case client.TokenEndpointAuthMethod == "client_secret_jwt":
+			clients[i].Secret = authserver.Secret(client.ClientSecret)
+		default:
+			clients[i].SecretHash = authserver.HashOf(client.ClientSecret)
+		}
 	}
 	return clients
 }
@@ -161,14 +177,19 @@ func (c *Config) notes() []string {
 		if len(client.RedirectURIs) > 0 {
 			fields = append(fields, "redirect_uris")
 		}
-		if client.JWKS != nil {
-			fields = append(fields, "jwks")
-		}
-		if client.JWKSURI != "" {
-			fields = append(fields, "jwks_uri")
+		if keyless := client.TokenEndpointAuthMethod; keyless != "private_key_jwt" && keyless != "self_signed_tls_client_auth" {
+			if client.JWKS != nil {
+				fields = append(fields, "jwks")
+			}
+			if client.JWKSURI != "" {
+				fields = append(fields, "jwks_uri")
+			}
 		}
 		if fields != nil {
-			notes = append(notes, fmt.Sprintf("clients[%d]: no grant or client authentication uses %s yet", i, strings.Join(fields, ", ")))
+			notes = append(notes, fmt.Sprintf("clients[%d]: no grant, nor its client authentication, uses %s", i, strings.Join(fields, ", ")))
+		}
+		if slices.Contains(byCertificate, client.TokenEndpointAuthMethod) {
+			notes = append(notes, fmt.Sprintf("clients[%d]: cannot authenticate: that takes a TLS certificate, and there is no TLS here", i))
 		}
 		if client.TLSClientCertificateBoundAccessTokens {
 			notes = append(notes, fmt.Sprintf("clients[%d]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here", i))

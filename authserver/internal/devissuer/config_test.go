@@ -17,7 +17,7 @@ const whole = `{
 		{
 			"client_id": "shop", "client_secret": "canary-1", "client_name": "Shop", "redirect_uris": ["https://shop.example/cb"],
 			"grant_types": ["client_credentials"], "scope": "a b", "token_endpoint_auth_method": "client_secret_post",
-			"jwks": {"keys": []}, "audience": ["https://api.example"], "access_token_strategy": "opaque"
+			"jwks_uri": "https://shop.example/jwks", "audience": ["https://api.example"], "access_token_strategy": "opaque"
 		},
 		{"client_id": "batch", "client_secret": "canary-2", "grant_types": ["client_credentials"]},
 		{"client_id": "api", "client_secret": "canary-3"}
@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 		t.Errorf("%+v", cfg)
 	}
 	for i, want := range []string{
-		`{"client_id":"shop","client_name":"Shop","token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],` +
+		`{"client_id":"shop","client_name":"Shop","token_endpoint_auth_method":"client_secret_post","jwks_uri":"https://shop.example/jwks","grant_types":["client_credentials"],` +
 			`"redirect_uris":["https://shop.example/cb"],"scope":"a b","audience":["https://api.example"],"access_token_strategy":"opaque"}`,
 		`{"client_id":"batch","grant_types":["client_credentials"],"audience":["https://api.example","https://other.example"]}`,
 		`{"client_id":"api","audience":["https://api.example","https://other.example"]}`,
@@ -49,7 +49,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	want := []string{
-		"clients[0]: no grant or client authentication uses redirect_uris, jwks yet",
+		"clients[0]: no grant, nor its client authentication, uses redirect_uris, jwks_uri",
 		"users: nobody can sign in yet, so the 1 of the file have no effect",
 	}
 	if got := cfg.notes(); !slices.Equal(got, want) {
@@ -62,13 +62,17 @@ func TestParse(t *testing.T) {
 
 func TestConfig_SaysWhichClientsGetNoTokens(t *testing.T) {
 	t.Parallel()
-	cfg, err := Parse([]byte(`{"clients":[{"client_id":"a","client_secret":"x"},{"client_id":"b","client_secret":"x","tls_client_certificate_bound_access_tokens":true}]}`))
+	cfg, err := Parse([]byte(`{"clients":[{"client_id":"a","client_secret":"x"},{"client_id":"b","client_secret":"x","tls_client_certificate_bound_access_tokens":true},{"client_id":"c","token_endpoint_auth_method":"tls_client_auth"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "clients[1]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here"
-	if got := cfg.notes(); !slices.Contains(got, want) {
-		t.Errorf("%q", got)
+	for _, want := range []string{
+		"clients[1]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here",
+		"clients[2]: cannot authenticate: that takes a TLS certificate, and there is no TLS here",
+	} {
+		if got := cfg.notes(); !slices.Contains(got, want) {
+			t.Errorf("%q", got)
+		}
 	}
 }
 
@@ -84,7 +88,8 @@ func TestParse_Errors(t *testing.T) {
 		{`"sub"`, `"id"`, `unknown field "users[0].id"`},
 		{`"scope": "a b"`, `"scope": ["canary"]`, `member "clients[0].scope" must be a string`},
 		{`"client_secret": "canary-2", `, ``, `clients[1].client_secret: required`},
-		{`"jwks": {"keys": []}`, `"jwks": {"keys": []}, "jwks_uri": "https://canary.example"`, `clients[0]: jwks and jwks_uri exclude each other`},
+		{`"token_endpoint_auth_method": "client_secret_post"`, `"token_endpoint_auth_method": "none"`, `clients[0].client_secret: a client of none has none`},
+		{`"token_endpoint_auth_method": "client_secret_post"`, `"token_endpoint_auth_method": "private_key_jwt"`, `clients[0].client_secret: a client of private_key_jwt has none`},
 		{`{"client_id": "batch", "client_secret": "canary-2", "grant_types": ["client_credentials"]}`, `null`, `clients[1].client_secret: required`},
 		{`"scope": "a b"`, `"scope": "a", "scope": "canary"`, `second member of one name`},
 		{`["client_credentials"]}`, `"canary"}`, `grant_types" must be an array`},
@@ -94,6 +99,7 @@ func TestParse_Errors(t *testing.T) {
 		{`"users": [`, `"users": [{"sub": "1", "username": "bob", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
 		{`"users": [`, `"users": [{"sub": "2", "username": "alice", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
 		{`"audience": ["https://api.example"]`, `"audience": ["https://api.example", "https://canary.example"]`, `clients[0].audience[1]: is not among resources`},
+		{`"scope": "a b"`, `"token_exchange_audience": ["https://canary.example"]`, `clients[0].token_exchange_audience[0]: is not among resources`},
 		{`, "https://other.example"]`, `, ""]`, `resources: must not be empty`},
 		{whole, whole + "{}", `bytes after the object`},
 		{whole, "[]", `not an object`},
@@ -229,7 +235,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("with something unknown: %v", err)
 		}
 		for i, c := range cfg.registered() {
-			if c.SecretHash != authserver.HashOf(cfg.Clients[i].ClientSecret) {
+			secret := cfg.Clients[i].ClientSecret
+			if hashed := c.SecretHash == authserver.HashOf(secret); secret != "" && hashed == (string(c.Secret) == secret) {
 				t.Fatal("a secret is lost")
 			}
 		}

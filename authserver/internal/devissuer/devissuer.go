@@ -211,6 +211,7 @@ func (o options) located(err error) error {
 		rest = strings.TrimPrefix(rest, "Issuer: ")
 	case strings.HasPrefix(rest, "Issuer"), strings.HasPrefix(rest, "Clients"):
 		rest = strings.ToLower(rest[:1]) + rest[1:] // as the member is called
+		rest = strings.Replace(rest, "): Secret: ", "): client_secret: ", 1)
 	case strings.HasPrefix(rest, "Keys"):
 		file = o.keys
 	}

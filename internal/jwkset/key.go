@@ -1,4 +1,4 @@
-package jwks
+package jwkset
 
 import (
 	"crypto"
@@ -18,12 +18,13 @@ import (
 	"github.com/countermark/countermark/internal/strictjson"
 )
 
-// A key is one that verifies signatures.
-type key struct {
-	kid      string             // "" if it has none
-	algs     []string           // what it may be used with
-	public   []crypto.PublicKey // it alone: what a lookup returns
-	identity string             // equal for keys that are the same in all of the above
+// A Key is one that verifies signatures.
+type Key struct {
+	KID         string             // "" if it has none
+	Algorithms  []string           // what it may be used with
+	Public      []crypto.PublicKey // it alone: what a lookup returns
+	Certificate []byte             // the first of its x5c, in DER; nil if it has none
+	Identity    string             // equal for keys that are the same in KID, Algorithms and Public
 }
 
 // errOtherUse is about a key that is good, but not for verifying signatures.
@@ -31,9 +32,9 @@ var errOtherUse = errors.New("for another use")
 
 // parseKey reads one key of a set (RFC 7517 section 4). The key is not nil: with
 // an error it has the kid at most. No error tells anything of the key itself.
-func parseKey(v strictjson.Value) (*key, error) {
+func parseKey(v strictjson.Value) (*Key, error) {
 	m, err := readMembers(v)
-	k := &key{kid: m.text["kid"]}
+	k := &Key{KID: m.text["kid"]}
 	if err != nil {
 		return k, err
 	}
@@ -48,18 +49,18 @@ func parseKey(v strictjson.Value) (*key, error) {
 	if err != nil {
 		return k, err
 	}
-	k.algs = jose.AlgorithmsFor(public)
+	k.Algorithms = jose.AlgorithmsFor(public)
 	if alg, ok := m.text["alg"]; ok {
-		k.algs = slices.DeleteFunc(k.algs, func(fit string) bool { return !jose.Same(fit, alg) })
-		if len(k.algs) == 0 {
+		k.Algorithms = slices.DeleteFunc(k.Algorithms, func(fit string) bool { return !jose.Same(fit, alg) })
+		if len(k.Algorithms) == 0 {
 			return k, errors.New("its alg is not one for such a key")
 		}
 	}
-	if err := m.checkCertificate(public); err != nil {
+	if k.Certificate, err = m.certificate(public); err != nil {
 		return k, err
 	}
-	k.public = []crypto.PublicKey{public}
-	k.identity = strings.Join(slices.Concat([]string{k.kid}, k.algs, []string{string(material)}), "\x00")
+	k.Public = []crypto.PublicKey{public}
+	k.Identity = strings.Join(slices.Concat([]string{k.KID}, k.Algorithms, []string{string(material)}), "\x00")
 	return k, nil
 }
 
@@ -169,28 +170,31 @@ func parseMaterial(kty string, material []byte) (crypto.PublicKey, error) {
 	}
 }
 
-// checkCertificate returns an error unless x5c, if present, is a chain of
-// certificates of which the first is for the key (RFC 7517 section 4.7). Nothing
-// else is asked of them: it is the key set that vouches for the key.
-func (m members) checkCertificate(public crypto.PublicKey) error {
+// certificate returns the first certificate of x5c, nil if there is no x5c. It
+// is an error unless that is a chain of certificates of which the first is for
+// the key (RFC 7517 section 4.7). Nothing else is asked of them: it is the key
+// set that vouches for the key.
+func (m members) certificate(public crypto.PublicKey) ([]byte, error) {
 	if m.hasX5C && len(m.x5c) == 0 {
-		return errors.New("its x5c is empty")
+		return nil, errors.New("its x5c is empty")
 	}
+	var first []byte
 	for i, text := range m.x5c {
 		der, err := base64.StdEncoding.Strict().DecodeString(text)
 		if err != nil || strings.ContainsAny(text, "\r\n") { // encoding/base64 skips them
-			return errors.New("its x5c is not canonical base64")
+			return nil, errors.New("its x5c is not canonical base64")
 		}
 		certificate, err := x509.ParseCertificate(der)
 		if err != nil {
-			return errors.New("its x5c is not a chain of certificates")
+			return nil, errors.New("its x5c is not a chain of certificates")
 		}
 		if i > 0 {
 			continue
 		}
 		if k, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !k.Equal(public) {
-			return errors.New("the certificate in its x5c is for another key")
+			return nil, errors.New("the certificate in its x5c is for another key")
 		}
+		first = der
 	}
-	return nil
+	return first, nil
 }

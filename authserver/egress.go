@@ -1,0 +1,91 @@
+package authserver
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// newEgress returns an HTTP client for addresses that clients name. It must not
+// become their arm into the network of the server (RFC 7591 section 5): it goes
+// to public addresses only, judged when connecting, so that no name and no
+// change of a name leads elsewhere; over https only; and follows no redirect. If
+// the server is itself on loopback, for development, it goes to loopback and
+// private addresses too, over http if it has to, but never to link-local ones,
+// where clouds keep their secrets.
+//
+// It keeps no connection, so there is nothing to close.
+func newEgress(local bool) *http.Client {
+	dialer := &net.Dialer{
+		Timeout: 5 * time.Second,
+		Control: func(_, address string, _ syscall.RawConn) error { return checkAddress(address, local) },
+	}
+	return &http.Client{
+		Transport: httpsOnly{local: local, next: &http.Transport{ // without a proxy, which would connect elsewhere
+			DialContext:            dialer.DialContext,
+			DisableKeepAlives:      true,
+			TLSHandshakeTimeout:    5 * time.Second,
+			MaxResponseHeaderBytes: 32 << 10,
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+type httpsOnly struct {
+	local bool
+	next  http.RoundTripper
+}
+
+func (t httpsOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" && !t.local {
+		return nil, errors.New("http is for servers on loopback")
+	}
+	return t.next.RoundTrip(r)
+}
+
+// notPublic are the addresses that lead to no public host although they look
+// global: shared and reserved ranges (RFC 6890), and the IPv6 ones that hold an
+// IPv4 address, which may be any.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("192.88.99.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/96"),
+	netip.MustParsePrefix("64:ff9b::/96"),
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("100::/64"),
+	netip.MustParsePrefix("2001::/23"),
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+var errAddress = errors.New("the address is not a public one")
+
+// checkAddress returns an error unless address, an IP address and port, may be
+// connected to.
+func checkAddress(address string, local bool) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return errAddress
+	}
+	ip := ap.Addr().Unmap().WithZone("")
+	switch {
+	case local && (ip.IsLoopback() || ip.IsPrivate()):
+		return nil
+	case !ip.IsGlobalUnicast(), ip.IsPrivate(), slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) }):
+		return errAddress
+	default:
+		return nil
+	}
+}
