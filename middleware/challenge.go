@@ -21,8 +21,8 @@ func (g *Guard) Challenge(h http.Header, err error) (status int) {
 	if challenges := g.space.Challenges(e); challenges != nil {
 		h["Www-Authenticate"] = challenges
 	}
-	if e.Nonce != "" {
-		h.Set("DPoP-Nonce", e.Nonce)
+	if nonce := wire.Printable(e.Nonce); nonce != "" {
+		h.Set("DPoP-Nonce", nonce)
 	}
 	return e.Status
 }

@@ -46,12 +46,17 @@ func scheme(req *http.Request) string {
 }
 
 // requestPath is the path as the client sent it, whatever a router or a rewrite
-// on the way here made of req.URL.
+// on the way here, or url.URL.EscapedPath, would make of it. HTTP has no fragment,
+// so a # that somebody sent is a part of it.
 func requestPath(req *http.Request) string {
-	if sent, err := url.ParseRequestURI(req.RequestURI); err == nil {
-		return sent.EscapedPath()
+	path, _, _ := strings.Cut(req.RequestURI, "?")
+	if _, rest, ok := strings.Cut(path, "://"); ok && path[0] != '/' { // the absolute-form, RFC 9112 section 3.2.2
+		slash := strings.IndexByte(rest+"/", '/')
+		path = rest[slash:]
+	} else if path == "" || path[0] != '/' {
+		path = req.URL.EscapedPath()
 	}
-	return req.URL.EscapedPath()
+	return strings.ReplaceAll(path, "#", "%23")
 }
 
 // tokenInQuery finds a parameter access_token (RFC 6750 section 2.3), however

@@ -66,8 +66,13 @@ func TestRFC9449_Section4_3_TheURLOfTheRequest(t *testing.T) {
 		"a query":  {api + "/a", []string{api + "/a%3Fb=c"}, []string{"GET /a?b=c", "Host: api.example.com"}},
 		"a port":   {api + ":8080/a", []string{api + "/a"}, []string{"GET /a", "Host: api.example.com:8080"}},
 		"escapes":  {api + "/a%2Fb", []string{api + "/a/b"}, []string{"GET /a%2fb", "Host: api.example.com"}},
-		"dots":     {api + "/a/../b", []string{api + "/b"}, []string{"GET /a/../b", "Host: api.example.com"}},
-		"slashes":  {api + "//evil.example/a", []string{evil + "/a", api + "/a"}, []string{"GET //evil.example/a", "Host: api.example.com"}},
+		"escapes, and a character that lacks one": {
+			api + "/a%2Fb%7Cc", []string{api + "/a/b%7Cc", api + "/a/b|c"}, []string{"GET /a%2Fb|c", "Host: api.example.com"},
+		},
+		"escapes, and bytes that lack them": {api + "/a%2Fb%C3%BC", []string{api + "/a/b%C3%BC"}, []string{"GET /a%2Fb\u00fc", "Host: api.example.com"}},
+		"a number sign":                     {api + "/a%23b", []string{api + "/a", api + "/a#b"}, []string{"GET /a#b", "Host: api.example.com"}},
+		"dots":                              {api + "/a/../b", []string{api + "/b"}, []string{"GET /a/../b", "Host: api.example.com"}},
+		"slashes":                           {api + "//evil.example/a", []string{evil + "/a", api + "/a"}, []string{"GET //evil.example/a", "Host: api.example.com"}},
 		"a target in absolute form": {
 			api + "/a", []string{evil + "/a"}, []string{"GET http://api.example.com/a", "Host: evil.example"},
 		},

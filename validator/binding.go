@@ -1,11 +1,11 @@
 package validator
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 
+	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/internal/strictjson"
 )
@@ -70,27 +70,28 @@ func (c *Credentials) challenged(err error, bindingRequired bool) error {
 }
 
 // checkBinding refuses a bound token whose key was not shown. A bound token
-// never passes as bearer, an unbound one never as DPoP (RFC 9449 section 7.1).
-func (v *Validator) checkBinding(ctx context.Context, t *Token, c *Credentials) error {
+// never passes as bearer, an unbound one never as DPoP (RFC 9449 section 7.1),
+// which comes with a proof to spend.
+func (v *Validator) checkBinding(t *Token, c *Credentials) (proof dpop.Proof, err error) {
 	switch t.bound.method {
 	case unconfirmed:
 		if c.isDPoP() || v.cfg.RequireBinding {
-			return NewError(ErrBinding, "the token is not bound")
+			return proof, NewError(ErrBinding, "the token is not bound")
 		}
-		return nil
+		return proof, nil
 	case confirmX509:
 		if c.isDPoP() || c.Certificate == nil || !t.bound.is(sha256.Sum256(c.Certificate.Raw)) {
-			return NewError(ErrBinding, "not the client certificate of the token")
+			return proof, NewError(ErrBinding, "not the client certificate of the token")
 		}
-		return nil
+		return proof, nil
 	case confirmJWK:
 		if !c.isDPoP() {
 			e := NewError(ErrBinding, "a DPoP-bound token shown as bearer")
 			e.Schemes = []string{"DPoP"}
-			return e
+			return proof, e
 		}
-		return v.checkProof(ctx, t, c)
+		return v.checkProof(t, c)
 	default:
-		return NewError(ErrBinding, "cnf: unknown, or more than one")
+		return proof, NewError(ErrBinding, "cnf: unknown, or more than one")
 	}
 }

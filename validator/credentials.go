@@ -96,8 +96,8 @@ func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
 
 func (r *Requirement) scopeError() error {
 	e := NewError(ErrScope, "")
-	if slices.ContainsFunc(r.Scopes, manyWords) || slices.ContainsFunc(r.AnyScope, manyWords) {
-		e.detail = "Requirement: one scope has a space; give each of several its own place"
+	if slices.ContainsFunc(r.Scopes, notOne) || slices.ContainsFunc(r.AnyScope, notOne) {
+		e.detail = "one of the Requirement's scopes is empty or has a space: give each its own place"
 	}
 	e.Scopes = r.wanted()
 	return e
@@ -113,6 +113,6 @@ func (r *Requirement) wanted() []string {
 	return wanted
 }
 
-// manyWords reports whether s looks like several scopes. It may be one, of a claim
+// notOne reports whether s does not look like one scope. It may be one, of a claim
 // that is an array.
-func manyWords(s string) bool { return strings.Contains(s, " ") }
+func notOne(s string) bool { return s == "" || strings.Contains(s, " ") }

@@ -105,6 +105,9 @@ var outcomes = [...]struct {
 
 // Error returns the reason, for a log.
 func (e *Error) Error() string {
+	if e == nil {
+		return "validator: no refusal: a nil *Error"
+	}
 	text := "validator: refused"
 	if e.why != nil {
 		text = "validator: " + e.why.Error()

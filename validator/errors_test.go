@@ -148,7 +148,7 @@ func TestCheck_AnErrorWithAStatusOfItsOwn(t *testing.T) {
 			v := newValidator(t, func(c *validator.Config) { c.Check = failing{row.err}.check })
 			tok, err := v.Validate(t.Context(), minted(nil, nil))
 			e, ok := errors.AsType[*validator.Error](err)
-			if tok != nil || !ok || e == nil || e.Status != row.status || e.Code != row.code {
+			if tok != nil || !ok || e == nil || e.Status != row.status || e.Code != row.code || err.Error() == "" {
 				t.Errorf("%v, %#v", tok, err)
 			}
 		})

@@ -48,7 +48,11 @@ type IssuersConfig struct {
 // keys, its audiences, its policy. Nothing of one issuer is ever consulted for a
 // token that names another. Safe for concurrent use.
 type Issuers struct {
-	fixed   map[string]*Validator
+	fixed map[string]*Validator
+	// bindingRequired says that all who are known beforehand refuse plain bearer
+	// tokens, for challenges that are nobody's in particular.
+	bindingRequired bool
+
 	tenants *tenants // nil without Resolve
 	opaque  func(token string) *Validator
 }
@@ -74,6 +78,10 @@ func NewIssuers(cfg IssuersConfig) (*Issuers, error) {
 	if cfg.Opaque != nil && cfg.Opaque.cfg.Introspector == nil {
 		return nil, errors.New("validator: IssuersConfig.Opaque: has no Config.Introspector, without which it refuses them all")
 	}
+	s.bindingRequired = cfg.Resolve == nil && cfg.OpaqueRule == nil && (cfg.Opaque == nil || cfg.Opaque.cfg.RequireBinding)
+	for _, v := range s.fixed {
+		s.bindingRequired = s.bindingRequired && v.cfg.RequireBinding
+	}
 	if cfg.Resolve != nil {
 		s.tenants = newTenants(cfg.Resolve)
 	}
@@ -98,7 +106,7 @@ func (s *Issuers) Validate(ctx context.Context, token string) (*Token, error) {
 func (s *Issuers) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
 	t, err := s.authorize(ctx, c, r)
 	if err != nil {
-		return nil, c.challenged(err, false)
+		return nil, c.challenged(err, s != nil && s.bindingRequired)
 	}
 	return t, nil
 }

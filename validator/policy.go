@@ -33,7 +33,8 @@ func (v *Validator) authorize(ctx context.Context, c *Credentials, r Requirement
 	if err != nil {
 		return nil, err
 	}
-	if err := v.checkBinding(ctx, t, c); err != nil {
+	proof, err := v.checkBinding(t, c)
+	if err != nil {
 		return nil, err
 	}
 	if verified && r.Fresh {
@@ -43,6 +44,11 @@ func (v *Validator) authorize(ctx context.Context, c *Credentials, r Requirement
 	}
 	if err := r.met(t, v.cfg.Now(), v.cfg.Leeway); err != nil {
 		return nil, err
+	}
+	if c.isDPoP() { // spent last: what was refused for other reasons may come again
+		if err := v.spend(ctx, proof); err != nil {
+			return nil, err
+		}
 	}
 	if v.cfg.Check != nil {
 		if err := v.cfg.Check(ctx, t); err != nil {
@@ -186,7 +192,11 @@ func malformed(part string, err error) error {
 
 // checkError is the refusal for an error of Config.Check.
 func checkError(ctx context.Context, err error) error {
-	if e, ok := errors.AsType[*Error](err); ok && e != nil && e.Status >= 400 && e.Status <= 599 {
+	e, ok := errors.AsType[*Error](err)
+	switch {
+	case ok && e == nil:
+		return NewError(ErrForbidden, "Config.Check returned a nil *Error")
+	case ok && e.Status >= 400 && e.Status <= 599:
 		return e
 	}
 	if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
@@ -199,7 +209,7 @@ func checkError(ctx context.Context, err error) error {
 			return e
 		}
 	}
-	e := NewError(ErrForbidden, "Config.Check")
+	e = NewError(ErrForbidden, "Config.Check")
 	e.cause = err
 	return e
 }

@@ -8,13 +8,13 @@ import (
 )
 
 // checkProof demands a DPoP proof by the key that the token is bound to, for this
-// request and token (RFC 9449 section 4.3), and for the first time (section 11.1).
-func (v *Validator) checkProof(ctx context.Context, t *Token, c *Credentials) error {
+// request and token (RFC 9449 section 4.3).
+func (v *Validator) checkProof(t *Token, c *Credentials) (dpop.Proof, error) {
 	if c.Proof == "" {
-		return NewError(ErrProof, "none")
+		return dpop.Proof{}, NewError(ErrProof, "none")
 	}
 	if c.Method == "" || c.URL == "" {
-		return NewError(ErrUnavailable, "Credentials.Method, Credentials.URL: required with a proof")
+		return dpop.Proof{}, NewError(ErrUnavailable, "Credentials.Method, Credentials.URL: required with a proof")
 	}
 	now := v.cfg.Now()
 	proof, err := v.proofs.Check(&dpop.Request{
@@ -22,14 +22,20 @@ func (v *Validator) checkProof(ctx context.Context, t *Token, c *Credentials) er
 	}, now)
 	switch {
 	case errors.Is(err, dpop.ErrKey):
-		return NewError(ErrBinding, "not the DPoP key of the token")
+		return proof, NewError(ErrBinding, "not the DPoP key of the token")
 	case errors.Is(err, dpop.ErrNonce):
 		e := NewError(ErrNonce, "")
 		e.Nonce = v.proofs.Nonces.At(now)
-		return e
+		return proof, e
 	case err != nil:
-		return NewError(ErrProof, err.Error())
+		return proof, NewError(ErrProof, err.Error())
+	default:
+		return proof, nil
 	}
+}
+
+// spend refuses a proof that was used before (RFC 9449 section 11.1).
+func (v *Validator) spend(ctx context.Context, proof dpop.Proof) error {
 	fresh, err := v.cfg.Replay.Add(ctx, proof.ID, proof.Until)
 	if err != nil {
 		return unavailable(ctx, "Config.Replay", err)

@@ -1,6 +1,7 @@
 package validator_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -258,4 +259,44 @@ func TestReplay_IsNotAskedAboutStrangers(t *testing.T) {
 	if used.asked.Load() != 0 {
 		t.Error("asked")
 	}
+}
+
+// What was refused for another reason may come again with the same proof: only a
+// request that meets all else spends it.
+func TestRFC9449_11_1_ARefusedRequestDoesNotSpendItsProof(t *testing.T) {
+	t.Parallel()
+	c := newClient()
+	v := newValidator(t, func(cfg *validator.Config) {
+		cfg.Introspector = &once{answer: goodAnswer(edits{"cnf": edits{"jkt": thumbprint(c.jwk)}})}
+	})
+	shown := c.shows(c.proof(nil, nil))
+	for _, row := range []struct {
+		require validator.Requirement
+		want    error
+	}{
+		{validator.Requirement{Fresh: true}, validator.ErrUnavailable},
+		{validator.Requirement{Scopes: []string{"canary:admin"}}, validator.ErrScope},
+		{validator.Requirement{ACR: []string{"gold"}}, validator.ErrStepUp},
+	} {
+		tok, err := v.Authorize(t.Context(), shown, row.require)
+		wantRefused(t, tok, err, row.want)
+	}
+	if _, err := v.Authorize(t.Context(), shown, validator.Requirement{Fresh: true}); err != nil {
+		t.Error(err)
+	}
+	tok, err := v.Authorize(t.Context(), shown, validator.Requirement{})
+	wantRefused(t, tok, err, validator.ErrProof)
+}
+
+// once is an Introspector that is out of reach the first time.
+type once struct {
+	answer string
+	asked  atomic.Bool
+}
+
+func (o *once) Introspect(context.Context, string, bool) ([]byte, error) {
+	if !o.asked.Swap(true) {
+		return nil, errors.New("no route to host")
+	}
+	return []byte(o.answer), nil
 }

@@ -2,6 +2,7 @@ package validator_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 
@@ -230,5 +231,32 @@ func TestIssuers_DPoP(t *testing.T) {
 			tok, err = many.Validate(t.Context(), c.token)
 			wantRefused(t, tok, err, validator.ErrBinding)
 		})
+	}
+}
+
+// Of several issuers that all refuse plain bearer tokens, nobody's challenge says
+// so too.
+func TestIssuers_RequireBinding(t *testing.T) {
+	t.Parallel()
+	strict := newValidator(t, func(c *validator.Config) { c.RequireBinding = true })
+	lax := newValidator(t, func(c *validator.Config) { c.Issuer = "https://lax.example" })
+	resolve := func(context.Context, string, *validator.Validator) (*validator.Validator, error) { return nil, nil }
+	for name, row := range map[string]struct {
+		cfg  validator.IssuersConfig
+		want []string
+	}{
+		"all":           {validator.IssuersConfig{Validators: []*validator.Validator{strict}}, []string{"Bearer", "DPoP"}},
+		"not all":       {validator.IssuersConfig{Validators: []*validator.Validator{strict, lax}}, nil},
+		"nobody knows":  {validator.IssuersConfig{Validators: []*validator.Validator{strict}, Resolve: resolve}, nil},
+		"nor of opaque": {validator.IssuersConfig{Validators: []*validator.Validator{strict}, OpaqueRule: func(string) *validator.Validator { return nil }}, nil},
+	} {
+		s := must(validator.NewIssuers(row.cfg))
+		for _, c := range []validator.Credentials{{}, {Token: minted(nil, edits{"iss": "https://canary.example"})}} {
+			_, err := s.Authorize(t.Context(), c, validator.Requirement{})
+			e, ok := errors.AsType[*validator.Error](err)
+			if !ok || !slices.Equal(e.Schemes, row.want) {
+				t.Errorf("%s: %v with schemes %q", name, err, e.Schemes)
+			}
+		}
 	}
 }

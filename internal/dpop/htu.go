@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"encoding/hex"
 	"net/url"
 	"strings"
 )
@@ -11,7 +12,8 @@ import (
 func sameTarget(a, b string) bool {
 	a, b = target(a), target(b)
 	if a == b {
-		return a != ""
+		_, rest, _ := strings.Cut(a, "://")
+		return rest != "" && rest[0] != '/' // there is a host
 	}
 	a, b = normalized(a), normalized(b)
 	return a == b && a != ""
@@ -32,15 +34,17 @@ func normalized(raw string) string {
 	}
 	port := u.Port()
 	host := strings.TrimSuffix(strings.Map(lowerASCII, u.Host), ":"+port)
-	if u.Scheme == "" || host == "" {
+	if u.Scheme == "" || host == "" || host[0] != '[' && strings.IndexByte(host, ':') >= 0 {
 		return ""
 	}
 	if port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {
 		host += ":" + port
 	}
-	path := u.EscapedPath()
-	if path == "" {
-		path = "/"
+	// As it was sent: u.EscapedPath writes all of it anew if one character should
+	// have been escaped, and then takes %2F for a slash.
+	path := "/"
+	if _, rest, _ := strings.Cut(raw, "://"); strings.IndexByte(rest, '/') >= 0 {
+		path = rest[strings.IndexByte(rest, '/'):]
 	}
 	return u.Scheme + "://" + host + normalizedEscapes(path)
 }
@@ -52,14 +56,15 @@ func lowerASCII(r rune) rune {
 	return r
 }
 
-// normalizedEscapes writes escapes in upper case, and unreserved characters
-// without.
+// normalizedEscapes writes escapes in upper case, unreserved characters without,
+// and those that no URL has with one (RFC 3986 section 2).
 func normalizedEscapes(path string) string {
-	if strings.IndexByte(path, '%') < 0 {
-		return path
-	}
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
+		if c := path[i]; c <= ' ' || c > '~' || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			b.WriteString("%" + strings.ToUpper(hex.EncodeToString([]byte{c})))
+			continue
+		}
 		if path[i] != '%' || i+2 >= len(path) {
 			b.WriteByte(path[i])
 			continue

@@ -23,6 +23,8 @@ func CheckURL(raw string) error {
 	switch {
 	case err != nil:
 		return errors.New("not a URL")
+	case strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("must be printable ASCII: a host in punycode, the rest escaped")
 	case u.Host == "" || u.Hostname() == "":
 		return errors.New("not an absolute URL")
 	case u.User != nil:

@@ -148,6 +148,7 @@ func TestCheckURL(t *testing.T) {
 		"https://a.example/x?y": true, "http://localhost:1/x": true, "http://127.0.0.1/x": true, "http://[::1]/x": true, "http://a.localhost": true,
 		"": false, "/x": false, "https:///x": false, "http://a.example": false, "https://a.example/#": false, "https://u:p@a.example": false,
 		"ftp://a.example": false, "https://a b": false, "http://127.0.0.1.example": false, "HTTPS://a.example": true, "http://10.0.0.1": false,
+		"https://b\u00fccher.example": false, "https://xn--bcher-kva.example": true, "https://a.example/a b": false, "https://a.example/a%20b": true, "https://a.example/\u00fc": false,
 	} {
 		if err := fetch.CheckURL(url); (err == nil) != ok {
 			t.Errorf("%q: %v", url, err)

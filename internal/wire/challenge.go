@@ -33,7 +33,7 @@ func (s *Space) Challenges(e *validator.Error) []string {
 
 func (s *Space) challenge(scheme string, e *validator.Error) string {
 	var b strings.Builder
-	b.WriteString(scheme + " realm=")
+	b.WriteString(Printable(scheme) + " realm=")
 	quote(&b, s.Realm)
 	param := func(name, value string) {
 		b.WriteString(", " + name + "=")

@@ -24,7 +24,7 @@ func Credentials(authorization []string) (validator.Credentials, error) {
 	if len(authorization) > 1 {
 		return validator.Credentials{}, validator.NewError(validator.ErrRequest, "more than one Authorization header")
 	}
-	name, token, _ := strings.Cut(authorization[0], " ")
+	name, token, _ := strings.Cut(trimOWS(authorization[0]), " ")
 	var scheme string
 	switch {
 	case strings.EqualFold(name, Bearer):
@@ -50,13 +50,17 @@ func Proof(values []string) (string, error) {
 	case 0:
 		return "", nil
 	case 1:
-		return values[0], nil
+		return trimOWS(values[0]), nil
 	default:
 		e := validator.NewError(validator.ErrProof, "more than one DPoP header")
 		e.Schemes = []string{DPoP}
 		return "", e
 	}
 }
+
+// trimOWS cuts off what is around a field's value (RFC 9110 section 5.5). HTTP
+// servers do so by themselves, gRPC does not.
+func trimOWS(value string) string { return strings.Trim(value, " \t") }
 
 // isToken68 is the grammar of RFC 9110 section 11.2, which RFC 6750 calls
 // b64token.
