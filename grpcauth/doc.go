@@ -37,6 +37,14 @@
 //		grpc.ChainUnaryInterceptor(recovery, logging, guard.Unary, limits),
 //		grpc.ChainStreamInterceptor(recoveryOfStreams, loggingOfStreams, guard.Stream, limitsOfStreams))
 //
+// # What a stranger costs
+//
+// The generated handler of a unary method decodes the message before interceptors
+// run, so a stranger may have that done too. [grpc.MaxRecvMsgSize] bounds it: 4 MiB
+// unless set. A stream is judged before any message of it is decoded. What runs
+// sooner is [grpc.InTapHandle]: it must not wait, so it judges no token, but it can
+// turn away calls that show none.
+//
 // # Refusals
 //
 // The status has an ErrorInfo with a constant reason and [Domain]; what the
@@ -55,9 +63,21 @@
 //	PermissionDenied   NO_POLICY                         no challenge
 //	Unavailable        UNAVAILABLE                       no challenge, but RetryInfo: nobody knows whether the token is good
 //
+// Config.Check of the validator may refuse with a [validator.Error] that has a
+// Status of its own. Then the code is that of the status, with RetryInfo where
+// there is a RetryAfter:
+//
+//	404        NotFound           NOT_FOUND
+//	409        Aborted            CONFLICT
+//	429        ResourceExhausted  TOO_MANY_REQUESTS
+//	other 4xx  PermissionDenied   FORBIDDEN
+//	500        Internal           INTERNAL
+//	other 5xx  Unavailable        UNAVAILABLE        with RetryInfo always
+//
 // If the caller left before anybody knew, it is Canceled or DeadlineExceeded
-// without details. A server under net/http ([grpc.Server.ServeHTTP]) sends no
-// trailer of that name, which RFC 9110 section 6.5.1 keeps out of trailers.
+// without details. Under net/http ([grpc.Server.ServeHTTP]) there is no trailer
+// "www-authenticate", as RFC 9110 section 6.5.1 keeps it out of trailers; the
+// details tell what it would have said.
 //
 // # Streams
 //
@@ -80,8 +100,8 @@
 // the metadata "dpop". What the proof names (RFC 9449 section 4.2) is that of the
 // HTTP/2 request: POST as htm, and as htu the URL of the full method,
 // "https://api.example.com/shop.Orders/Cancel". Options.URL tells it where a proxy
-// changes scheme or host. A nonce for the next proof is in the trailer
-// "dpop-nonce".
+// changes scheme or host. Where a proof was refused for want of a nonce
+// (USE_DPOP_NONCE), and only there, the trailer "dpop-nonce" has one for the next.
 //
 // A token that is bound to a certificate (RFC 8705 section 3) is held against that
 // of the TLS connection. Have the server ask for one: [crypto/tls.RequestClientCert]

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,7 +27,8 @@ type Authorizer interface {
 type Options struct {
 	// Methods says what a call of each method asks of its token. A key is a full
 	// method, "/shop.Orders/Cancel", or "/shop.Orders/*" for those methods of a
-	// service that have no key of their own. Names are compared byte for byte.
+	// service that have no key of their own. Names are compared byte for byte. A
+	// scope that is empty or has a space in it is an error.
 	Methods map[string]validator.Requirement
 	// Public lists the methods, in the same two forms, that need no token; one
 	// that is shown there is not looked at, and the handler finds none.
@@ -48,7 +50,8 @@ type Options struct {
 	// printable ASCII. Empty means "api".
 	Realm string
 	// MetadataURL is where the metadata of the API is (RFC 9728), for challenges to
-	// name. Empty names none.
+	// name: the URL of a middleware.ResourceMetadata, which an HTTP server has to
+	// serve. Empty names none.
 	MetadataURL string
 	// Logger is told why calls were refused: at level Info what clients did, at
 	// Error what kept us from finding out, and calls of methods without a policy.
@@ -72,6 +75,9 @@ type Guard struct {
 func New(a Authorizer, options *Options) (*Guard, error) {
 	if a == nil {
 		return nil, errors.New("grpcauth: New: an Authorizer is required")
+	}
+	if v := reflect.ValueOf(a); (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil() {
+		return nil, fmt.Errorf("grpcauth: New: the Authorizer is a nil %T", a)
 	}
 	if options == nil {
 		options = new(Options)

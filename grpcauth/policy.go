@@ -30,6 +30,9 @@ func newPolicies(o *Options) (policies, error) {
 		if !p.add(key, required(r)) {
 			return p, malformedKey("Methods", key)
 		}
+		if err := checkRequirement(fmt.Sprintf("Options.Methods[%q]", key), &r); err != nil {
+			return p, err
+		}
 	}
 	for _, key := range o.Public {
 		if _, both := o.Methods[key]; both {
@@ -40,6 +43,9 @@ func newPolicies(o *Options) (policies, error) {
 		}
 	}
 	if o.Default != nil {
+		if err := checkRequirement("Options.Default", o.Default); err != nil {
+			return p, err
+		}
 		p.fallback = required(*o.Default)
 	}
 	return p, nil
@@ -47,6 +53,19 @@ func newPolicies(o *Options) (policies, error) {
 
 func malformedKey(option, key string) error {
 	return fmt.Errorf("grpcauth: Options.%s: %q: want /package.Service/Method or /package.Service/*", option, key)
+}
+
+// checkRequirement refuses what nobody means to ask for, as no token meets it.
+func checkRequirement(name string, r *validator.Requirement) error {
+	for field, scopes := range map[string][]string{"Scopes": r.Scopes, "AnyScope": r.AnyScope} {
+		if slices.Contains(scopes, "") {
+			return fmt.Errorf("grpcauth: %s.%s: no scope is empty", name, field)
+		}
+	}
+	if r.AuthMaxAge < 0 {
+		return fmt.Errorf("grpcauth: %s.AuthMaxAge: must not be negative", name)
+	}
+	return nil
 }
 
 // add reports whether key is one.

@@ -27,7 +27,7 @@ func (g *Guard) refuse(ctx context.Context, fullMethod string, err error, setTra
 	e := wire.Refusal(err)
 	st := refusal(ctx, e)
 	trailer := metadata.MD{}
-	if challenges := g.space.Challenges(e); challenges != nil {
+	if challenges := g.space.Challenges(e); challenges != nil && !underNetHTTP(ctx) {
 		trailer["www-authenticate"] = challenges
 	}
 	if nonce := wire.Printable(e.Nonce); nonce != "" {
@@ -36,7 +36,7 @@ func (g *Guard) refuse(ctx context.Context, fullMethod string, err error, setTra
 	setTrailer(trailer)
 	if g.logger != nil {
 		level := slog.LevelInfo
-		if st.Code() == codes.Unavailable || errors.Is(err, errNoPolicy) {
+		if st.Code() == codes.Unavailable || st.Code() == codes.Internal || errors.Is(err, errNoPolicy) {
 			level = slog.LevelError
 		}
 		g.logger.LogAttrs(ctx, level, "call refused",
@@ -45,21 +45,17 @@ func (g *Guard) refuse(ctx context.Context, fullMethod string, err error, setTra
 	return st.Err()
 }
 
+// underNetHTTP reports whether a call came by [grpc.Server.ServeHTTP]. net/http
+// puts its server into the context of every request. It sends no trailer that is
+// called www-authenticate, and complains of each in its log.
+func underNetHTTP(ctx context.Context) bool { return ctx.Value(http.ServerContextKey) != nil }
+
 // refusal is e as a status: its code, a constant text and details for programs.
 func refusal(ctx context.Context, e *validator.Error) *status.Status {
-	code, reason, message := codes.PermissionDenied, "FORBIDDEN", "forbidden"
-	switch {
-	case e.Status == http.StatusBadRequest:
-		code, reason, message = codes.InvalidArgument, "INVALID_REQUEST", "malformed request"
-	case e.Status == http.StatusUnauthorized:
-		code, reason, message = codes.Unauthenticated, "NO_TOKEN", "no access token"
-	case e.Status >= http.StatusInternalServerError && ctx.Err() != nil: // it is the caller who left
+	if e.Status >= http.StatusInternalServerError && ctx.Err() != nil { // it is the caller who left
 		return status.FromContextError(ctx.Err())
-	case e.Status >= http.StatusInternalServerError:
-		code, reason, message = codes.Unavailable, "UNAVAILABLE", "cannot find out whether the token is good"
-	case errors.Is(e, errNoPolicy):
-		reason, message = "NO_POLICY", errNoPolicy.Error()
 	}
+	code, reason, message := meaning(e)
 	info := &errdetails.ErrorInfo{Reason: reason, Domain: Domain, Metadata: map[string]string{}}
 	for name, value := range wire.Params(e) {
 		switch name {
@@ -72,7 +68,7 @@ func refusal(ctx context.Context, e *validator.Error) *status.Status {
 		}
 	}
 	details := []protoadapt.MessageV1{info}
-	if e.Status == http.StatusServiceUnavailable {
+	if code == codes.Unavailable || e.RetryAfter > 0 {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: &durationpb.Duration{Seconds: wire.RetryAfter(e)}})
 	}
 	st := status.New(code, message)
@@ -80,4 +76,30 @@ func refusal(ctx context.Context, e *validator.Error) *status.Status {
 		st = detailed
 	}
 	return st
+}
+
+// meaning is the status of HTTP that e has, in the terms of gRPC.
+func meaning(e *validator.Error) (code codes.Code, reason, message string) {
+	switch e.Status {
+	case http.StatusBadRequest:
+		return codes.InvalidArgument, "INVALID_REQUEST", "malformed request"
+	case http.StatusUnauthorized:
+		return codes.Unauthenticated, "NO_TOKEN", "no access token"
+	case http.StatusNotFound:
+		return codes.NotFound, "NOT_FOUND", "not found"
+	case http.StatusConflict:
+		return codes.Aborted, "CONFLICT", "conflict"
+	case http.StatusTooManyRequests:
+		return codes.ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests"
+	case http.StatusInternalServerError:
+		return codes.Internal, "INTERNAL", "internal error"
+	}
+	switch {
+	case e.Status > http.StatusInternalServerError:
+		return codes.Unavailable, "UNAVAILABLE", "cannot find out whether the token is good"
+	case errors.Is(e, errNoPolicy):
+		return codes.PermissionDenied, "NO_POLICY", errNoPolicy.Error()
+	default:
+		return codes.PermissionDenied, "FORBIDDEN", "forbidden"
+	}
 }

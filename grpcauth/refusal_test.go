@@ -202,8 +202,6 @@ func TestRefusal_KeysOutOfReachAreUnavailable(t *testing.T) {
 func TestRefusal_WhoCannotJudgeLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	var none *validator.Error
-	var noValidator *validator.Validator
-	var noIssuers *validator.Issuers
 	for name, a := range map[string]grpcauth.Authorizer{
 		"an error of its own":         refusing(errors.New("disk full")),
 		"a sentinel, bare":            refusing(validator.ErrExpired),
@@ -212,9 +210,7 @@ func TestRefusal_WhoCannotJudgeLetsNobodyIn(t *testing.T) {
 		"an empty *Error":             refusing(&validator.Error{}),
 		"a status of success":         refusing(&validator.Error{Status: 200}),
 		"an impossible status":        refusing(&validator.Error{Status: 1000}),
-		"a nil Validator":             noValidator,
 		"a Validator not made by New": new(validator.Validator),
-		"nil Issuers":                 noIssuers,
 		"Issuers not made by New":     new(validator.Issuers),
 		"neither a token nor an error": authorizer(func(context.Context, validator.Credentials, validator.Requirement) (*validator.Token, error) {
 			return nil, nil
@@ -238,8 +234,10 @@ func TestRefusal_WhoCannotJudgeLetsNobodyIn(t *testing.T) {
 
 func TestRefusal_WithoutAnAuthorizerThereIsNoGuard(t *testing.T) {
 	t.Parallel()
-	if g, err := grpcauth.New(nil, nil); g != nil || err == nil {
-		t.Errorf("%v, %v", g, err)
+	for _, a := range []grpcauth.Authorizer{nil, (*validator.Validator)(nil), (*validator.Issuers)(nil), authorizer(nil)} {
+		if g, err := grpcauth.New(a, nil); g != nil || err == nil || !strings.HasPrefix(err.Error(), "grpcauth: New: ") {
+			t.Errorf("%T: %v, %v", a, g, err)
+		}
 	}
 	greetings, errs := called(t, new(grpcauth.Guard), "/x.Y/Z", bearer(t, nil)...)
 	for _, err := range errs {
@@ -249,26 +247,42 @@ func TestRefusal_WithoutAnAuthorizerThereIsNoGuard(t *testing.T) {
 	}
 }
 
+// Config.Check may refuse with a status of its own.
 func TestRefusal_AStatusThatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		err    *validator.Error
-		code   codes.Code
-		reason string
+		err     *validator.Error
+		code    codes.Code
+		reason  string
+		message string
+		retry   int64 // seconds; 0 for nobody knows
+		level   string
 	}{
-		"401 without a code":         {&validator.Error{Status: 401}, codes.Unauthenticated, "NO_TOKEN"},
-		"401 with a code":            {&validator.Error{Status: 401, Code: "insufficient_something"}, codes.Unauthenticated, "INSUFFICIENT_SOMETHING"},
-		"400 without a code":         {&validator.Error{Status: 400}, codes.InvalidArgument, "INVALID_REQUEST"},
-		"404":                        {&validator.Error{Status: 404}, codes.PermissionDenied, "FORBIDDEN"},
-		"429":                        {&validator.Error{Status: 429}, codes.PermissionDenied, "FORBIDDEN"},
-		"500":                        {&validator.Error{Status: 500}, codes.Unavailable, "UNAVAILABLE"},
-		"a refusal that was wrapped": {validator.NewError(validator.ErrExpired, ""), codes.Unauthenticated, "INVALID_TOKEN"},
+		"401 without a code":         {&validator.Error{Status: 401}, codes.Unauthenticated, "NO_TOKEN", "no access token", 0, "INFO"},
+		"401 with a code":            {&validator.Error{Status: 401, Code: "insufficient_something"}, codes.Unauthenticated, "INSUFFICIENT_SOMETHING", "no access token", 0, "INFO"},
+		"400 without a code":         {&validator.Error{Status: 400}, codes.InvalidArgument, "INVALID_REQUEST", "malformed request", 0, "INFO"},
+		"402":                        {&validator.Error{Status: 402}, codes.PermissionDenied, "FORBIDDEN", "forbidden", 0, "INFO"},
+		"404":                        {&validator.Error{Status: 404}, codes.NotFound, "NOT_FOUND", "not found", 0, "INFO"},
+		"409":                        {&validator.Error{Status: 409}, codes.Aborted, "CONFLICT", "conflict", 0, "INFO"},
+		"429":                        {&validator.Error{Status: 429}, codes.ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests", 0, "INFO"},
+		"429, until when":            {&validator.Error{Status: 429, RetryAfter: 6500 * time.Millisecond}, codes.ResourceExhausted, "TOO_MANY_REQUESTS", "too many requests", 7, "INFO"},
+		"500":                        {&validator.Error{Status: 500}, codes.Internal, "INTERNAL", "internal error", 0, "ERROR"},
+		"502":                        {&validator.Error{Status: 502}, codes.Unavailable, "UNAVAILABLE", "cannot find out whether the token is good", 1, "ERROR"},
+		"504, until when":            {&validator.Error{Status: 504, RetryAfter: time.Minute}, codes.Unavailable, "UNAVAILABLE", "cannot find out whether the token is good", 60, "ERROR"},
+		"a refusal that was wrapped": {validator.NewError(validator.ErrExpired, ""), codes.Unauthenticated, "INVALID_TOKEN", "expired", 0, "INFO"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, refusing(fmt.Errorf("tenant 7: %w", row.err)), everything, rig{})
-			if a := unary(t, s); a.code != row.code || a.info.GetReason() != row.reason || s.handled.Load() != 0 {
-				t.Errorf("%s %q, want %s %q", a.code, a.info.GetReason(), row.code, row.reason)
+			a := unary(t, s)
+			if a.code != row.code || a.info.GetReason() != row.reason || a.message != row.message || s.handled.Load() != 0 {
+				t.Errorf("%s %q %q, want %s %q %q", a.code, a.info.GetReason(), a.message, row.code, row.reason, row.message)
+			}
+			if (a.retry != nil) != (row.retry > 0) || a.retry.GetRetryDelay().GetSeconds() != row.retry {
+				t.Errorf("%v, want %d s", a.retry, row.retry)
+			}
+			if log := s.log.String(); !strings.Contains(log, `"level":"`+row.level+`"`) {
+				t.Errorf("logged %s, want %s", log, row.level)
 			}
 		})
 	}

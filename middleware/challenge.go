@@ -15,7 +15,7 @@ import (
 // err that no Authorizer made is a 503: it says nothing about the token.
 func (g *Guard) Challenge(h http.Header, err error) (status int) {
 	e := wire.Refusal(err)
-	if e.Status == http.StatusServiceUnavailable {
+	if e.Status == http.StatusServiceUnavailable || e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(wire.RetryAfter(e), 10))
 	}
 	if challenges := g.space.Challenges(e); challenges != nil {
@@ -43,7 +43,7 @@ func (g *Guard) Log(req *http.Request, status int, err error) {
 		return
 	}
 	level := slog.LevelInfo
-	if status == http.StatusServiceUnavailable && req.Context().Err() == nil {
+	if status >= http.StatusInternalServerError && req.Context().Err() == nil {
 		level = slog.LevelError
 	}
 	path, _, _ := strings.Cut(req.URL.Path, ";") // what may follow is a client's idea of a parameter, a token perhaps

@@ -10,6 +10,17 @@
 // so no authority need have signed it (section 6.2). A certificate that a header
 // tells of is none.
 //
+// Whether a token must be bound (Config.RequireBinding) is the Validator's to say.
+// Routes that differ in it have two Validators, with a Guard each; the two share a
+// Config.Replay, or a proof passes once at each.
+//
+// A token is judged once, when the request comes. Server-Sent Events and WebSockets
+// go on when it has expired: end them at Expiry of the [validator.Token].
+//
+// Where pages of other sites call the API, CORS comes before the guard: a browser's
+// preflight has no token, and a page reads a refusal only with CORS headers on it.
+// Expose WWW-Authenticate and DPoP-Nonce, which tell the page what to do.
+//
 // A refusal says to the client what RFC 6750 section 3 allows, in constant
 // words; why it was refused goes to the log. With a [ResourceMetadata] (RFC 9728)
 // it says as well where to get a token.

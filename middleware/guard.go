@@ -39,7 +39,8 @@ type Options struct {
 	// names none.
 	Metadata *ResourceMetadata
 	// Logger is told why requests were refused: at level Info what clients did,
-	// at Error what kept us from finding out. Nil means that nobody is told.
+	// at Error what kept us from finding out, and every other 5xx. Nil means that
+	// nobody is told.
 	Logger *slog.Logger
 }
 

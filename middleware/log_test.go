@@ -33,6 +33,8 @@ func TestLog_ARefusalIsLoggedWithItsReason(t *testing.T) {
 		"forbidden":   {validator.NewError(validator.ErrForbidden, ""), "INFO", 403, "validator: forbidden"},
 		"unavailable": {validator.NewError(validator.ErrUnavailable, "keys"), "ERROR", 503, "validator: cannot find out whether the token is good: keys"},
 		"foreign":     {errors.New("disk full"), "ERROR", 503, "disk full"},
+		"not found":   {&validator.Error{Status: 404}, "INFO", 404, "validator: refused"},
+		"our fault":   {&validator.Error{Status: 500}, "ERROR", 500, "validator: refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

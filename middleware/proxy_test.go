@@ -84,6 +84,31 @@ func TestForwardedURL(t *testing.T) {
 	}
 }
 
+// A peer's address has one form, and a prefix may be written in two.
+func TestForwardedURL_APrefixOfIPv4InIPv6(t *testing.T) {
+	t.Parallel()
+	mapped := middleware.ForwardedURL(netip.MustParsePrefix("::ffff:10.0.0.0/104"))
+	all := middleware.ForwardedURL(netip.MustParsePrefix("::/0"), netip.MustParsePrefix("::ffff:0.0.0.0/90"))
+	for name, row := range map[string]struct {
+		url  func(*http.Request) string
+		peer string
+		want string
+	}{
+		"a proxy":                          {mapped, "10.1.2.3:4567", "https://api.example.com/a"},
+		"a proxy by IPv4 in IPv6":          {mapped, "[::ffff:10.1.2.3]:4567", "https://api.example.com/a"},
+		"a stranger":                       {mapped, "11.0.0.0:4567", "http://inside:8080/a"},
+		"a stranger by IPv6":               {mapped, "[2001:db8::1]:4567", "http://inside:8080/a"},
+		"IPv6 in a prefix that is more":    {all, "[2001:db8::1]:4567", "https://api.example.com/a"},
+		"IPv4 is in no prefix but its own": {all, "10.1.2.3:4567", "http://inside:8080/a"},
+	} {
+		req := httptest.NewRequest(http.MethodGet, "http://inside:8080/a", http.NoBody)
+		req.RemoteAddr, req.Header = row.peer, http.Header{"X-Forwarded-Host": {"api.example.com"}, "X-Forwarded-Proto": {"https"}}
+		if got := row.url(req); got != row.want {
+			t.Errorf("%s: %q, want %q", name, got, row.want)
+		}
+	}
+}
+
 // A host is no place for a path: a proof for /read would be one for /write.
 func TestForwardedURL_AHostNeverNamesAPath(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,11 @@
-// Echo guards the routes of an Echo v4 server. For Echo v5 it is package echoauth5
-// in the place of echoauth, and nothing else changes.
+// Echo guards the routes of an Echo v4 server. For Echo v5, import echo/v5 in the
+// place of echo/v4, and middleware/echoauth5 in the place of middleware/echoauth.
+// Then echoauth is echoauth5, a handler's echo.Context is *echo.Context, and the
+// rest stays.
 //
 //	go run ./authserver/cmd/devissuer     # an issuer first, in another terminal
 //	go run ./examples/echo                # then, with a token that the issuer gave:
-//	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8080/orders
+//	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/orders
 package main
 
 import (
@@ -26,7 +28,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8080", "address to listen on")
+	addr := flag.String("addr", "127.0.0.1:8081", "address to listen on")
 	issuer := flag.String("issuer", "http://127.0.0.1:9000", "issuer of the tokens")
 	flag.Parse()
 	if err := run(*addr, *issuer); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/countermark/countermark/internal/jose"
@@ -62,6 +63,9 @@ func bindingRows(m *mint) []row {
 		{name: "binding required, bearer", policy: required, brings: bearer(unbound), want: either(validator.ErrBinding, 401, notShown)},
 		{name: "binding required, no token", policy: required, want: either(validator.ErrNoToken, 401, "")},
 		{name: "binding required, Basic", policy: required, brings: shows("Basic dXNlcjpwdw=="), want: either(validator.ErrNoToken, 401, "")},
+		{name: "binding required by one of several issuers, no token", policy: required, party: true, want: either(validator.ErrNoToken, 401, "")},
+		{name: "binding required by one of several issuers, bearer", policy: required, party: true, brings: bearer(unbound), want: either(validator.ErrBinding, 401, notShown)},
+		{name: "binding required by one of several issuers, DPoP", policy: required, party: true, brings: dpop(toKey, m.proof(toKey, nil)), want: passes()},
 		{name: "binding required, certificate", policy: required, brings: bearer(toCertificate).with(m.own), want: passes()},
 		{name: "binding required, DPoP", policy: required, brings: dpop(toKey, m.proof(toKey, nil)), want: passes()},
 		{
@@ -76,6 +80,14 @@ func expiredDPoP(m *mint) visit {
 	claims["exp"] = m.now.Add(-time.Hour).Unix()
 	token := m.token(claims)
 	return dpop(token, m.proof(token, nil))
+}
+
+// spaced is p with white space around it.
+func spaced(p proof) proof {
+	return func(tb testing.TB, at operation) string {
+		tb.Helper()
+		return " " + p(tb, at) + "  "
+	}
 }
 
 // byEdDSA is a visit with a key of another kind.
@@ -107,6 +119,7 @@ func proofRows(m *mint) []row {
 		{name: "proof: scheme in upper case", brings: url(func(u string) string { return strings.Replace(u, "https", "HTTPS", 1) }), want: passes()},
 		{name: "proof: a needless escape", brings: url(func(u string) string { return fmt.Sprintf("%s%%%x", u[:len(u)-1], u[len(u)-1]) }), want: passes()},
 		{name: "proof: EdDSA", brings: byEdDSA(m), want: passes()},
+		{name: "proof: spaces around", brings: dpop(token, spaced(m.proof(token, nil))), want: passes()},
 
 		{name: "proof: none", brings: dpop(token), want: wrong},
 		{name: "proof: two", brings: dpop(token, m.proof(token, nil), m.proof(token, nil)), want: wrong},

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/countermark/countermark/middleware"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -58,6 +59,7 @@ type answer struct {
 type row struct {
 	name   string
 	policy func(*validator.Config) // changes it; nil leaves it as newHouse has it
+	party  bool                    // the issuer is one of several that the house knows
 	needs  validator.Requirement
 	brings visit
 	before prelude
@@ -187,7 +189,7 @@ func visitDoor(t *testing.T, d door, m *mint, c *row, optional bool) {
 
 // A house is what stands behind a door: an API of one operation.
 type house struct {
-	authorizer *validator.Validator
+	authorizer middleware.Authorizer
 	needs      validator.Requirement
 	optional   bool        // credentials are; there are no needs
 	tls        *tls.Config // asks for a client certificate
@@ -207,8 +209,22 @@ func newHouse(tb testing.TB, m *mint, c *row, optional bool) *house {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	var authorizer middleware.Authorizer = v
+	if c.party {
+		cfg.Issuer = "https://other.example"
+		other, err := validator.New(cfg)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		issuers, err := validator.NewIssuers(validator.IssuersConfig{Validators: []*validator.Validator{v, other}})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = issuers.Close() })
+		authorizer = issuers
+	}
 	return &house{
-		authorizer: v, needs: c.needs, optional: optional,
+		authorizer: authorizer, needs: c.needs, optional: optional,
 		tls: &tls.Config{Certificates: []tls.Certificate{m.server}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS13},
 	}
 }

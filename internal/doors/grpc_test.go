@@ -115,23 +115,26 @@ func (h *house) service() *grpc.ServiceDesc {
 	}
 }
 
+// statusOf is what HTTP says where gRPC has a code.
+var statusOf = map[codes.Code]int{
+	codes.OK:                http.StatusOK,
+	codes.InvalidArgument:   http.StatusBadRequest,
+	codes.Unauthenticated:   http.StatusUnauthorized,
+	codes.PermissionDenied:  http.StatusForbidden,
+	codes.NotFound:          http.StatusNotFound,
+	codes.Aborted:           http.StatusConflict,
+	codes.ResourceExhausted: http.StatusTooManyRequests,
+	codes.Internal:          http.StatusInternalServerError,
+	codes.Unavailable:       http.StatusServiceUnavailable,
+}
+
 // answerOf says in the terms of HTTP what a client of gRPC was told.
 func answerOf(tb testing.TB, trailer metadata.MD, err error) answer {
 	tb.Helper()
 	st := status.Convert(err)
 	a := answer{challenges: trailer["www-authenticate"]}
-	switch st.Code() {
-	case codes.OK:
-		a.status = http.StatusOK
-	case codes.InvalidArgument:
-		a.status = http.StatusBadRequest
-	case codes.Unauthenticated:
-		a.status = http.StatusUnauthorized
-	case codes.PermissionDenied:
-		a.status = http.StatusForbidden
-	case codes.Unavailable:
-		a.status = http.StatusServiceUnavailable
-	default:
+	var known bool
+	if a.status, known = statusOf[st.Code()]; !known {
 		tb.Errorf("the call ended with %v", err)
 	}
 	for _, detail := range st.Details() {

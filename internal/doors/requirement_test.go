@@ -37,6 +37,11 @@ func requirementRows(m *mint) []row {
 			c.Check = func(context.Context, *validator.Token) error { return err }
 		}
 	}
+	own := func(status int, retry time.Duration) error {
+		e := validator.NewError(validator.ErrForbidden, "")
+		e.Status, e.RetryAfter = status, retry
+		return e
+	}
 	return []row{
 		{name: "every scope", needs: all("a", "b"), brings: scoped("b a c"), want: passes()},
 		{name: "every scope but one", needs: all("a", "b"), brings: scoped("a"), want: insufficient("a b")},
@@ -67,6 +72,11 @@ func requirementRows(m *mint) []row {
 		{name: "the API agrees", policy: check(nil), brings: bearer(m.token(nil)), want: passes()},
 		{name: "the API forbids it", policy: check(errors.New("not on a Sunday")), brings: bearer(m.token(nil)), want: refused(validator.ErrForbidden, 403)},
 		{name: "the API revoked it", policy: check(validator.ErrRevoked), brings: bearer(m.token(nil)), want: invalid(validator.ErrRevoked)},
+		{name: "the API hides it", policy: check(own(404, 0)), brings: bearer(m.token(nil)), want: refused(validator.ErrForbidden, 404)},
+		{name: "the API is of another state", policy: check(own(409, 0)), brings: bearer(m.token(nil)), want: refused(validator.ErrForbidden, 409)},
+		{name: "the API has had enough", policy: check(own(429, 0)), brings: bearer(m.token(nil)), want: refused(validator.ErrForbidden, 429)},
+		{name: "the API has had enough for now", policy: check(own(429, 6500*time.Millisecond)), brings: bearer(m.token(nil)), want: refused(validator.ErrForbidden, 429).after(7)},
+		{name: "the API fails", policy: check(own(500, 0)), brings: bearer(m.token(nil)), want: refused(validator.ErrForbidden, 500)},
 	}
 }
 

@@ -32,6 +32,7 @@ func requestRows(m *mint) []row {
 		{name: "scheme in upper case", brings: shows("BEARER " + good), want: passes()},
 		{name: "scheme in mixed case", brings: shows("bEaReR " + good), want: passes()},
 		{name: "three spaces", brings: shows("Bearer   " + good), want: passes()},
+		{name: "spaces around", brings: shows("  Bearer " + good + " "), want: passes()},
 		{name: "a proof that a bearer token does not need", brings: visit{authorization: []string{"Bearer " + good}, proofs: []proof{m.proof(good, nil)}}, want: passes()},
 		{name: "a certificate that a bearer token does not need", brings: bearer(good).with(m.own), want: passes()},
 

@@ -4,7 +4,8 @@
 //
 // A refusal is an [*echo.HTTPError], so its body is the doing of the program's
 // HTTPErrorHandler. The [*validator.Error], which says why, is wrapped in it; the
-// Guard's logger is told, and a client is not, unless that handler tells it.
+// Guard's logger is told, and a client is not, unless that handler tells it: Echo's
+// own does where Debug is set.
 //
 // A request that may pass has the [validator.Token] in its context:
 //
@@ -12,6 +13,11 @@
 //
 // A policy guards the route or group that it is written at, and no other: a tree
 // of files that another route serves needs its own.
+//
+// In a guarded group, Echo v4 calls the guard for paths without a route, for other
+// methods and for OPTIONS as well: they are 401 without a token, where Echo v5
+// answers 404, 405 and 204. A browser's preflight has no token, so CORS comes
+// before the guard, at the Echo or in the group.
 //
 // The URL in a DPoP proof is held against the one that the client sent, which
 // Echo's Rewrite leaves alone, but AddTrailingSlash and RemoveTrailingSlash do

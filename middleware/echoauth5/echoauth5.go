@@ -4,7 +4,8 @@
 //
 // A refusal is an [*echo.HTTPError], so its body is the doing of the program's
 // HTTPErrorHandler. The [*validator.Error], which says why, is wrapped in it; the
-// Guard's logger is told, and a client is not, unless that handler tells it.
+// Guard's logger is told, and a client is not, unless that handler tells it: Echo's
+// own does where it was made to expose errors.
 //
 // A request that may pass has the [validator.Token] in its context:
 //
@@ -12,6 +13,11 @@
 //
 // A policy guards the route or group that it is written at, and no other: a tree
 // of files that another route serves needs its own.
+//
+// In a guarded group, Echo v5 calls the guard for its routes alone: a path without
+// a route is 404, another method 405 and OPTIONS 204, token or not, where Echo v4
+// has the guard answer. CORS belongs at the Echo (Use): a browser's preflight is
+// OPTIONS without a token, for which no middleware of a group is called.
 //
 // The URL in a DPoP proof is held against the one that the client sent, which
 // Echo's Rewrite leaves alone, but AddTrailingSlash and RemoveTrailingSlash do
