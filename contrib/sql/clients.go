@@ -1,0 +1,59 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/countermark/countermark/authserver"
+)
+
+// Client implements [authserver.Store].
+func (s *Store) Client(ctx context.Context, id string) (*authserver.Client, error) {
+	var metadata, secretHash []byte
+	err := s.read.QueryRowContext(ctx, `
+		SELECT metadata, secret_hash FROM countermark_clients
+		WHERE id = $1`, id).
+		Scan(&metadata, &secretHash)
+	if err != nil {
+		return nil, notFound("Client", err)
+	}
+	c := &authserver.Client{}
+	d := json.NewDecoder(bytes.NewReader(metadata)) //nolint:forbidigo // what PutClient wrote
+	d.DisallowUnknownFields()                       // what this version does not know may be a restriction
+	if d.Decode(c) != nil || c.ClientID != id {
+		return nil, errors.New("sqlstore: Client: the row's metadata is not what this version's PutClient writes")
+	}
+	copy(c.SecretHash[:], secretHash)
+	return c, nil
+}
+
+// PutClient registers c in place of any client with its ClientID, for all
+// servers on the database at once. What is wrong with c shows when it is used; a
+// Secret, which would lie in the database as it is, is refused at once.
+func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
+	switch {
+	case c == nil:
+		return errors.New("sqlstore: PutClient: the client is nil")
+	case c.Secret != "":
+		return errors.New("sqlstore: PutClient: Secret: no store keeps one; client_secret_jwt is for the clients of the configuration")
+	}
+	metadata, err := json.Marshal(c)
+	if err != nil {
+		return failed("PutClient", err)
+	}
+	var secretHash []byte // null
+	if c.SecretHash != (authserver.Hash{}) {
+		secretHash = c.SecretHash[:]
+	}
+	_, err = s.write.ExecContext(ctx, `
+		INSERT INTO countermark_clients (id, metadata, secret_hash)
+		VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, secret_hash = excluded.secret_hash`,
+		c.ClientID, string(metadata), secretHash)
+	if err != nil {
+		return failed("PutClient", err)
+	}
+	return nil
+}

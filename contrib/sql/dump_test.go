@@ -1,0 +1,146 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countermark/countermark/authserver"
+	sqlstore "github.com/countermark/countermark/contrib/sql"
+)
+
+// Who steals the database, or a copy, has no code, token, secret or private key
+// to use.
+func TestDump_HoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, create func(testing.TB) database) {
+		t.Helper()
+		db, ctx, now := create(t), t.Context(), time.Now()
+		encryption := make([]byte, 32)
+		_, _ = rand.Read(encryption)
+		s := db.open(t, &sqlstore.Options{KeyEncryptionKey: encryption})
+		code, token, next, secret := rand.Text(), rand.Text(), rand.Text(), rand.Text()
+		signing, err := authserver.GenerateKey("ES256")
+		if err != nil {
+			t.Fatal(err)
+		}
+		signing.ID = "kid-in-the-clear"
+		r := authserver.Record{Grant: "grant-in-the-clear", Data: []byte("data-in-the-clear"), Expiry: now.Add(time.Hour)}
+		_, _, consumeErr := func() (authserver.Record, authserver.Outcome, error) {
+			if err := s.Put(ctx, "code", authserver.HashOf(code), r); err != nil {
+				t.Fatal(err)
+			}
+			return s.Consume(ctx, "code", authserver.HashOf(code), now)
+		}()
+		_, _, rotateErr := func() (authserver.Outcome, authserver.Record, error) {
+			if err := s.Put(ctx, authserver.RefreshToken, authserver.HashOf(token), r); err != nil {
+				t.Fatal(err)
+			}
+			return s.Rotate(ctx, authserver.HashOf(token), authserver.HashOf(next), r, 0, now)
+		}()
+		for _, err := range []error{
+			consumeErr, rotateErr,
+			s.PutClient(ctx, &authserver.Client{ClientID: "client-in-the-clear", SecretHash: authserver.HashOf(secret)}),
+			s.CreateGrant(ctx, authserver.Grant{ID: "id-in-the-clear", Expiry: now}),
+			s.RevokeGrant(ctx, "id-in-the-clear", "reason-in-the-clear", now, now),
+			s.ReplaceSigningKeys(ctx, []authserver.SharedKey{{SigningKey: signing}}, 0),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		dumps := map[string][]byte{"the tables": dump(t, db)}
+		if file, ok := strings.CutPrefix(db.dsn, "sqlite:"); ok {
+			dumps["the files"] = files(t, filepath.Dir(file))
+		}
+		private := signing.Signer.(*ecdsa.PrivateKey)
+		scalar, _ := private.Bytes()
+		der, _ := x509.MarshalPKCS8PrivateKey(private)
+		for name, dump := range dumps {
+			for _, word := range []string{"kid", "grant", "data", "client", "id", "reason"} {
+				if !bytes.Contains(dump, []byte(word+"-in-the-clear")) {
+					t.Errorf("%s: a dump without the %s, which sees nothing", name, word)
+				}
+			}
+			for what, hidden := range map[string][]byte{
+				"code": []byte(code), "token": []byte(token), "successor": []byte(next), "client secret": []byte(secret),
+				"encryption key": encryption, "signing key": scalar, "PKCS#8": der[:16],
+			} {
+				for _, form := range [][]byte{
+					hidden, []byte(hex.EncodeToString(hidden)),
+					[]byte(base64.RawStdEncoding.EncodeToString(hidden)), []byte(base64.RawURLEncoding.EncodeToString(hidden)),
+				} {
+					if bytes.Contains(dump, form) {
+						t.Errorf("%s hold the %s in the clear", name, what)
+					}
+				}
+			}
+		}
+	})
+}
+
+// dump returns all columns of all tables.
+func dump(t *testing.T, d database) []byte {
+	t.Helper()
+	db := raw(t, d)
+	var out bytes.Buffer
+	for _, table := range []string{"clients", "grants", "records", "keys", "keyset", "schema"} {
+		rows, err := db.Query("SELECT * FROM countermark_" + table) //nolint:unqueryvet // the dump is of all columns
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		columns, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for ; rows.Next(); n++ {
+			values := make([]any, len(columns))
+			pointers := make([]any, len(columns))
+			for i := range values {
+				pointers[i] = &values[i]
+			}
+			if err := rows.Scan(pointers...); err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range values {
+				if b, ok := v.([]byte); ok {
+					out.Write(b)
+				}
+				fmt.Fprintf(&out, "\n%v\n", v)
+			}
+		}
+		if err := rows.Err(); err != nil || n == 0 {
+			t.Fatalf("%s: %d rows, %v", table, n, err)
+		}
+	}
+	return out.Bytes()
+}
+
+func files(t *testing.T, dir string) []byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	return all
+}
