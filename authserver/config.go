@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,15 @@ type Config struct {
 	// Clients are the clients that are known besides those of the Store. They
 	// take precedence over them, and are not written to it.
 	Clients []Client
+	// Users are the people who can sign in. Without Users and Login there are
+	// none: the server has no authorization endpoint and no authorization_code
+	// grant.
+	Users []User
+	// Login signs people in in place of Users: it returns the user with that name
+	// and password, or [ErrBadCredentials]. Any other error is a failure of its
+	// own. It takes as long for a name that nobody has as for a wrong password.
+	// Attempts are limited before it is called.
+	Login func(ctx context.Context, username, password string) (User, error)
 	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
 	// its own.
 	Store Store
@@ -87,6 +97,9 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("authserver: Config.AllowedOrigins[%d]: %w", i, err)
 		}
 	}
+	if err := s.openSignIn(&cfg); err != nil {
+		return nil, err
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -104,7 +117,8 @@ func New(cfg Config) (*Server, error) {
 	if s.keys, err = newKeyring(keys); err != nil {
 		return nil, err
 	}
-	s.routes = s.newRoutes(strings.TrimSuffix(cfg.Issuer, "/"), strings.TrimSuffix(issuer.EscapedPath(), "/"))
+	s.path = strings.TrimSuffix(issuer.EscapedPath(), "/")
+	s.routes = s.newRoutes(strings.TrimSuffix(cfg.Issuer, "/"))
 	return s, nil
 }
 

@@ -12,6 +12,11 @@ const (
 	introspectPath = "/introspect"
 	revokePath     = "/revoke"
 	jwksPath       = "/jwks"
+
+	authorizePath = "/authorize"
+	signInPath    = "/login"
+	consentPath   = "/consent"
+	parPath       = "/par"
 )
 
 // metadata is the document of RFC 8414 section 2. It lists what works and
@@ -28,14 +33,29 @@ type metadata struct {
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+
+	*authorizationMetadata
 }
 
-func newMetadata(issuer, base string) metadata {
-	return metadata{
-		Issuer:        issuer,
+// authorizationMetadata is the part about people who sign in.
+type authorizationMetadata struct {
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported"` // Initiating User Registration via OpenID Connect, section 4
+	ACRValues             []string `json:"acr_values_supported"`    // OpenID Connect Discovery section 3
+	IssuerInResponse      bool     `json:"authorization_response_iss_parameter_supported"`
+	PushedEndpoint        string   `json:"pushed_authorization_request_endpoint"`
+	RequestParam          bool     `json:"request_parameter_supported"`
+	RequestURIParam       bool     `json:"request_uri_parameter_supported"` // true where it is left out
+}
+
+func (s *Server) newMetadata(base string) metadata {
+	m := metadata{
+		Issuer:        s.issuer,
 		TokenEndpoint: base + tokenPath,
 		JWKSURI:       base + jwksPath,
-		GrantTypes:    grantTypes(),
+		GrantTypes:    s.grantTypes(),
 		ResponseTypes: []string{}, // required, and without an authorization endpoint there are none
 		AuthMethods:   authMethods,
 
@@ -44,6 +64,19 @@ func newMetadata(issuer, base string) metadata {
 		RevocationEndpoint:       base + revokePath,
 		RevocationAuthMethods:    authMethods,
 	}
+	if s.login != nil {
+		m.ResponseTypes = []string{responseTypeCode}
+		m.authorizationMetadata = &authorizationMetadata{
+			AuthorizationEndpoint: base + authorizePath,
+			ResponseModes:         responseModes,
+			ChallengeMethods:      []string{challengeS256},
+			Prompts:               promptValues,
+			ACRValues:             []string{acrPassword},
+			IssuerInResponse:      true,
+			PushedEndpoint:        base + parPath,
+		}
+	}
+	return m
 }
 
 // keySet is the JWK Set of RFC 7517 section 5.

@@ -20,6 +20,18 @@ const (
 	temporarilyUnavailable = "temporarily_unavailable"
 )
 
+// Error codes of an authorization response: RFC 6749 section 4.1.2.1, OpenID
+// Connect Core section 3.1.2.6, RFC 9101 section 6.
+const (
+	accessDenied            = "access_denied"
+	unsupportedResponseType = "unsupported_response_type"
+	loginRequired           = "login_required"
+	consentRequired         = "consent_required"
+	requestNotSupported     = "request_not_supported"
+	requestURINotSupported  = "request_uri_not_supported"
+	invalidRequestURI       = "invalid_request_uri"
+)
+
 // A refusal is the answer to a request that gets no other: an error response of
 // RFC 6749 section 5.2.
 type refusal struct {
@@ -64,9 +76,9 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// writeError answers with the error response that err stands for and logs it. The
-// client is nil as long as it is not known for sure.
-func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
+// logRefusal logs the refusal that err stands for and returns it. The client is
+// nil as long as it is not known for sure.
+func (s *Server) logRefusal(req *http.Request, c *client, err error) *refusal {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
 		r = refuse(serverError, "the server failed")
@@ -84,7 +96,12 @@ func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client,
 		attrs = append(attrs, slog.Any("cause", r.cause))
 	}
 	s.log.LogAttrs(req.Context(), level, "request refused", attrs...)
+	return r
+}
 
+// writeError answers with the error response that err stands for and logs it.
+func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
+	r := s.logRefusal(req, c, err)
 	switch r.status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.issuer+`"`)

@@ -16,6 +16,7 @@ import (
 // safe for concurrent use.
 type Server struct {
 	issuer   string
+	path     string             // of the issuer, escaped, without a slash at its end
 	clients  map[string]*client // those of the configuration, by client_id
 	store    Store
 	keys     *keyring
@@ -23,6 +24,12 @@ type Server struct {
 	origins  []string
 	now      func() time.Time
 	log      *slog.Logger
+
+	// For people to sign in; login is nil where nobody can.
+	login    func(ctx context.Context, username, password string) (User, error)
+	throttle *throttle
+	pages    *pages
+	cookie   string // its name
 
 	routes map[string]route // by path, escaped
 	writes atomic.Uint64    // to the store
@@ -57,12 +64,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // newRoutes returns what is served under base, the issuer without a slash at its
-// end, whose path, escaped as it is there, is path.
-func (s *Server) newRoutes(base, path string) map[string]route {
+// end.
+func (s *Server) newRoutes(base string) map[string]route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
-	about := route{methods: get, cors: true, serve: document(func() any { return newMetadata(s.issuer, base) })}
-	return map[string]route{
+	about := route{methods: get, cors: true, serve: document(func() any { return s.newMetadata(base) })}
+	path := s.path
+	routes := map[string]route{
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
 		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},
 		path + introspectPath: {methods: post, serve: s.form(s.introspect)},
@@ -72,6 +80,13 @@ func (s *Server) newRoutes(base, path string) map[string]route {
 		path + "/.well-known/openid-configuration":       about, // OpenID Connect Discovery section 4.1
 		"/.well-known/openid-configuration" + path:       about, // RFC 8414 section 5
 	}
+	if s.login != nil {
+		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, serve: s.authorize}
+		routes[path+signInPath] = route{methods: post, serve: s.signInForm}
+		routes[path+consentPath] = route{methods: post, serve: s.consentForm}
+		routes[path+parPath] = route{methods: post, cors: true, serve: s.formWith(http.StatusCreated, s.push)}
+	}
+	return routes
 }
 
 const (

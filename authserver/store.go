@@ -77,6 +77,11 @@ type Kind string
 const (
 	AccessToken  Kind = "access_token"  // an opaque access token
 	RefreshToken Kind = "refresh_token" // what Rotate works on
+
+	AuthorizationCode Kind = "authorization_code"
+	PushedRequest     Kind = "pushed_request" // by its request_uri (RFC 9126)
+	Session           Kind = "session"        // by the cookie of a browser that somebody signed in with
+	Consent           Kind = "consent"        // by a hash of who lets which client do what; no secret
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.
