@@ -54,7 +54,7 @@ type authorizationRequest struct {
 	audience     []string
 	challenge    string
 	prompt       []string
-	maxAge       time.Duration // negative: any
+	maxAge       int64 // seconds; negative: any
 	loginHint    string
 }
 
@@ -221,11 +221,11 @@ func (ar *authorizationRequest) checkPrompt(params url.Values) error {
 	}
 	ar.maxAge = -1
 	if text := params.Get("max_age"); text != "" {
-		seconds, err := strconv.ParseUint(text, 10, 31)
+		seconds, err := strconv.ParseUint(text, 10, 62)
 		if err != nil {
 			return refuse(invalidRequest, "max_age must be a number of seconds")
 		}
-		ar.maxAge = time.Duration(seconds) * time.Second
+		ar.maxAge = int64(seconds)
 	}
 	if ar.loginHint = params.Get("login_hint"); len(ar.loginHint) > maxUsername {
 		ar.loginHint = ""
@@ -243,6 +243,6 @@ func (ar *authorizationRequest) wantsSignIn(n *session, now time.Time) bool {
 	case n == nil || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
 		return true
 	default:
-		return ar.maxAge > 0 && now.Sub(time.Unix(n.AuthTime, 0)) > ar.maxAge
+		return ar.maxAge > 0 && now.Unix()-n.AuthTime > ar.maxAge
 	}
 }
