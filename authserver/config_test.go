@@ -1,6 +1,8 @@
 package authserver_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,20 +39,29 @@ func TestNew_ErrorsNameTheField(t *testing.T) {
 		`Config.Clients[0] ("shop"): redirect_uris[0]: must not have a frag`: client(func(c *authserver.Client) { c.RedirectURIs = []string{"https://app.example/cb#"} }),
 		`Config.Clients[0] ("shop"): redirect_uris[0]: not an absolute`:      client(func(c *authserver.Client) { c.RedirectURIs = []string{"/cb"} }),
 		`Config.Clients[0] ("shop"): redirect_uris[0]: not an absolute URL`:  client(func(c *authserver.Client) { c.RedirectURIs = []string{"javascript:alert(1)"} }),
-		`Config.TokenLifetime: `:                                             func(c *authserver.Config) { c.TokenLifetime = -time.Second },
-		`Config.TokenLifetime: must be whole seconds`:                        func(c *authserver.Config) { c.TokenLifetime = 1500 * time.Millisecond },
-		`Config.AllowedOrigins[0]: not an absolute URL`:                      func(c *authserver.Config) { c.AllowedOrigins = []string{"*"} },
-		`Config.AllowedOrigins[0]: must be scheme and host`:                  func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example/"} },
-		`Config.AllowedOrigins[0]: must be scheme and host in lower case`:    func(c *authserver.Config) { c.AllowedOrigins = []string{"https://App.example"} },
-		`Config.AllowedOrigins[0]: must be scheme and host in lower case,`:   func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example:443"} },
-		`Config.AllowedOrigins[0]: must use https`:                           func(c *authserver.Config) { c.AllowedOrigins = []string{"http://app.example"} },
-		`Config.Keys[1].ID: `:                                                func(c *authserver.Config) { c.Keys = []authserver.SigningKey{k, k} },
-		`Config.Keys[0].Signer: required`:                                    func(c *authserver.Config) { c.Keys = []authserver.SigningKey{{Algorithm: "ES256"}} },
+		`Config.Users[1].Subject: another`:                                   func(c *authserver.Config) { c.Users[1].Subject = c.Users[0].Subject },
+		`Config.Users[0].Subject: must be`:                                   func(c *authserver.Config) { c.Users[0].Subject = "" },
+		`Config.Users[1].Subject: must be`:                                   func(c *authserver.Config) { c.Users[1].Subject = "é" },
+		`Config.Users[1].Subject: is the client_id`:                          func(c *authserver.Config) { c.Users[1].Subject = shop.id },
+		`Config.Users[1].Username: another`:                                  func(c *authserver.Config) { c.Users[1].Username = c.Users[0].Username },
+		`Config.Users[1].Username: must be`:                                  func(c *authserver.Config) { c.Users[1].Username = "" },
+		`Config.Login: is in place of Users`: func(c *authserver.Config) {
+			c.Login = func(context.Context, string, string) (authserver.User, error) { return authserver.User{}, nil }
+		},
+		`Config.TokenLifetime: `:                                           func(c *authserver.Config) { c.TokenLifetime = -time.Second },
+		`Config.TokenLifetime: must be whole seconds`:                      func(c *authserver.Config) { c.TokenLifetime = 1500 * time.Millisecond },
+		`Config.AllowedOrigins[0]: not an absolute URL`:                    func(c *authserver.Config) { c.AllowedOrigins = []string{"*"} },
+		`Config.AllowedOrigins[0]: must be scheme and host`:                func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example/"} },
+		`Config.AllowedOrigins[0]: must be scheme and host in lower case`:  func(c *authserver.Config) { c.AllowedOrigins = []string{"https://App.example"} },
+		`Config.AllowedOrigins[0]: must be scheme and host in lower case,`: func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example:443"} },
+		`Config.AllowedOrigins[0]: must use https`:                         func(c *authserver.Config) { c.AllowedOrigins = []string{"http://app.example"} },
+		`Config.Keys[1].ID: `:                                              func(c *authserver.Config) { c.Keys = []authserver.SigningKey{k, k} },
+		`Config.Keys[0].Signer: required`:                                  func(c *authserver.Config) { c.Keys = []authserver.SigningKey{{Algorithm: "ES256"}} },
 		`Config.Keys[1].Algorithm: `: func(c *authserver.Config) {
 			c.Keys = []authserver.SigningKey{k, {Algorithm: "PS256", Signer: k.Signer}}
 		},
 	} {
-		cfg := authserver.Config{Issuer: "https://issuer.example", Clients: clients()}
+		cfg := authserver.Config{Issuer: "https://issuer.example", Clients: clients(), Users: slices.Clone(users())}
 		if _, err := authserver.New(cfg); err != nil {
 			t.Fatal(err)
 		}
