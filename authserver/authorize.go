@@ -59,7 +59,7 @@ func parseQuery(query string) (url.Values, error) {
 	return parseParams(query)
 }
 
-// proceed does what ar needs next, n being the session of the person, if any.
+// proceed does what ar needs next, n being the session of the person.
 func (s *Server) proceed(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
 	signIn, err := s.wantsSignIn(r.Context(), ar, n)
 	asked := false
@@ -106,7 +106,7 @@ func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, ar 
 	}
 	refusal := s.logRefusal(r, ar.client, err)
 	if err := s.spendPushed(r.Context(), ar); err != nil {
-		s.logRefusal(r, ar.client, err)
+		_ = s.logRefusal(r, ar.client, err) // this answer brings no code, so that it may be a second one
 	}
 	s.send(w, ar.reply, url.Values{"error": {refusal.code}, "error_description": {refusal.description}})
 }

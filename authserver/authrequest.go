@@ -68,8 +68,8 @@ type pushedRequest struct {
 }
 
 // readAuthorization reads the authorization request of a query. If there is an
-// error and the request's reply has no URI, then nobody is to be sent anywhere:
-// who or where the client is is not sure. A pushed request is good for a while
+// error and the request's reply has no URI, then nobody is to be sent anywhere: it
+// is not sure who the client is, or where. A pushed request is good for a while
 // longer if resumed says that a person is at it already.
 func (s *Server) readAuthorization(ctx context.Context, params url.Values, resumed bool) (*authorizationRequest, error) {
 	ar := &authorizationRequest{query: normalQuery(params)}
@@ -236,11 +236,10 @@ func (ar *authorizationRequest) checkPrompt(params url.Values) error {
 // isSilent reports whether no page may be shown.
 func (ar *authorizationRequest) isSilent() bool { return slices.Contains(ar.prompt, promptNone) }
 
-// wantsSignIn reports whether the person has to sign in, n being their session, if
-// any: a sign-in for this very request will do.
+// wantsSignIn reports whether the person has to sign in, whose session n is.
 func (ar *authorizationRequest) wantsSignIn(n *session, now time.Time) bool {
 	switch {
-	case n == nil || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
+	case n.Subject == "" || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
 		return true
 	default:
 		return ar.maxAge > 0 && now.Unix()-n.AuthTime > ar.maxAge

@@ -31,10 +31,11 @@ type Config struct {
 	// none: the server has no authorization endpoint and no authorization_code
 	// grant.
 	Users []User
-	// Login signs people in in place of Users: it returns the user with that name
-	// and password, or [ErrBadCredentials]. Any other error is a failure of its
-	// own. It takes as long for a name that nobody has as for a wrong password.
-	// Attempts are limited before it is called.
+	// Login takes the place of Users, for people who are kept elsewhere: it
+	// returns the user with that name and password, or [ErrBadCredentials]. Any
+	// other error is a failure of its own. It should take as long for a name that
+	// nobody has as for a wrong password. Attempts are limited before it is
+	// called.
 	Login func(ctx context.Context, username, password string) (User, error)
 	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
 	// its own.

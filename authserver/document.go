@@ -22,6 +22,8 @@ const (
 // metadata is the document of RFC 8414 section 2. It lists what works and
 // nothing else.
 type metadata struct {
+	*authorizationMetadata // nil where nobody can sign in
+
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
 	JWKSURI       string   `json:"jwks_uri"`
@@ -33,8 +35,6 @@ type metadata struct {
 	IntrospectionAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
 	RevocationEndpoint       string   `json:"revocation_endpoint"`
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
-
-	*authorizationMetadata
 }
 
 // authorizationMetadata is the part about people who sign in.
@@ -71,7 +71,7 @@ func (s *Server) newMetadata(base string) metadata {
 			ResponseModes:         responseModes,
 			ChallengeMethods:      []string{challengeS256},
 			Prompts:               promptValues,
-			ACRValues:             []string{acrPassword},
+			ACRValues:             []string{signInACR},
 			IssuerInResponse:      true,
 			PushedEndpoint:        base + parPath,
 		}

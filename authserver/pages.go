@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"maps"
 	"net/http"
@@ -143,7 +142,7 @@ func formSource(uri string) string {
 	case err != nil || u.Scheme == "https":
 		return "https:"
 	case u.Scheme == "http" && fetch.IsLoopback(u.Hostname()) && !strings.Contains(u.Host, "["):
-		return fmt.Sprintf("https: http://%s", u.Host)
+		return "https: http://" + u.Host
 	default: // an IPv6 address is not in the grammar of a source
 		return "https: " + u.Scheme + ":"
 	}

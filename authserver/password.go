@@ -37,25 +37,18 @@ func HashPassword(password string) string {
 }
 
 // A passwordHash tells the right password from others.
-type passwordHash interface {
-	matches(password string) bool
-}
+type passwordHash func(password string) bool
 
 // parsePasswordHash reads the hash of a password. The error does not hold it.
 func parsePasswordHash(s string) (passwordHash, error) {
 	if strings.HasPrefix(s, "$argon2id$") {
-		return parseArgon(s)
+		h, err := parseArgon(s)
+		return h.matches, err
 	}
 	if _, err := bcrypt.Cost([]byte(s)); err == nil {
-		return bcryptHash(s), nil
+		return func(password string) bool { return bcrypt.CompareHashAndPassword([]byte(s), []byte(password)) == nil }, nil
 	}
 	return nil, errors.New("must be an Argon2id hash in the PHC string format or a bcrypt hash, such as HashPassword returns")
-}
-
-type bcryptHash string
-
-func (h bcryptHash) matches(password string) bool {
-	return bcrypt.CompareHashAndPassword([]byte(h), []byte(password)) == nil
 }
 
 // An argonHash is an Argon2id hash and what it was made with.

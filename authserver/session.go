@@ -45,7 +45,7 @@ type session struct {
 
 // madeFor reports whether the person signed in for that very request, just now.
 func (n *session) madeFor(query string, now time.Time) bool {
-	return n != nil && n.Request == requestHash(query) && now.Before(time.Unix(n.AuthTime, 0).Add(interactionTime))
+	return n.Request == requestHash(query) && now.Before(time.Unix(n.AuthTime, 0).Add(interactionTime))
 }
 
 func requestHash(query string) string {
@@ -98,7 +98,7 @@ func isSecret(text string) bool {
 }
 
 func (s *Server) setCookie(w http.ResponseWriter, secret string) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
 		Name:     s.cookie,
 		Value:    secret,
 		Path:     "/", // which __Host- demands
@@ -108,20 +108,21 @@ func (s *Server) setCookie(w http.ResponseWriter, secret string) {
 	})
 }
 
-// signedIn returns the session of a browser, or nil.
+// signedIn returns the session of a browser: one without a Subject if nobody is
+// signed in.
 func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) {
 	key := HashOf(secret)
 	r, err := s.store.Get(ctx, Session, key)
 	switch {
 	case errors.Is(err, ErrNotFound) || err == nil && !s.now().Before(r.Expiry):
-		return nil, nil
+		return &session{}, nil
 	case err != nil:
 		return nil, storeFailed(err)
 	}
 	g, err := s.store.Grant(ctx, r.Grant)
 	switch {
 	case err == nil && !g.Revoked.IsZero():
-		return nil, nil
+		return &session{}, nil
 	case err != nil && !errors.Is(err, ErrNotFound): // not found: never ended
 		return nil, storeFailed(err)
 	}
@@ -141,13 +142,13 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 	if err != nil {
 		return err
 	}
-	if old != nil {
+	if old.id != "" {
 		if err := s.endSession(ctx, old, now); err != nil {
 			return err
 		}
 	}
 	data, err := json.Marshal(&session{
-		Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: acrPassword, Request: requestHash(query),
+		Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// acrPassword says that a person signed in with a password and nothing more (SAML
+// signInACR says that a person signed in with a password and nothing more (SAML
 // 2.0 Authentication Context section 3.4.5).
-const acrPassword = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+const signInACR = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 // The same for an unknown name and a wrong password.
 const wrongCredentials = "The name or the password is wrong."

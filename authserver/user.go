@@ -87,20 +87,19 @@ func newPeople(users []User) (*people, error) {
 	subjects := map[string]bool{}
 	for i, u := range users {
 		password, err := parsePasswordHash(u.PasswordHash)
+		field := "PasswordHash"
 		switch {
 		case !isSubject(u.Subject):
-			err = fmt.Errorf("Subject: must be 1 to %d printable ASCII characters", maxSubject)
+			field, err = "Subject", fmt.Errorf("must be 1 to %d printable ASCII characters", maxSubject)
 		case u.Username == "" || len(u.Username) > maxUsername:
-			err = fmt.Errorf("Username: must be 1 to %d bytes", maxUsername)
+			field, err = "Username", fmt.Errorf("must be 1 to %d bytes", maxUsername)
 		case subjects[u.Subject]:
-			err = errors.New("Subject: another user has it too")
+			field, err = "Subject", errors.New("another user has it too")
 		case p.byName[u.Username] != nil:
-			err = errors.New("Username: another user has it too")
-		case err != nil:
-			err = fmt.Errorf("PasswordHash: %w", err)
+			field, err = "Username", errors.New("another user has it too")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("authserver: Config.Users[%d].%w", i, err)
+			return nil, fmt.Errorf("authserver: Config.Users[%d].%s: %w", i, field, err)
 		}
 		u.Claims = maps.Clone(u.Claims)
 		one := &person{User: u, password: password}
@@ -125,7 +124,7 @@ func (p *people) login(ctx context.Context, username, password string) (User, er
 	case <-ctx.Done():
 		return User{}, ctx.Err()
 	}
-	if right := one.password.matches(password); !right || !known {
+	if right := one.password(password); !right || !known {
 		return User{}, ErrBadCredentials
 	}
 	return one.User, nil
