@@ -2,8 +2,8 @@
 //
 //	go run github.com/countermark/countermark/authserver/cmd/devissuer
 //
-// starts one on 127.0.0.1:9000 with a client to try it with, and prints how. It
-// stops at Ctrl-C. Nothing is kept but the signing key, and that only if asked:
+// starts one on 127.0.0.1:9000 with clients to try it with and a user, alice, to
+// sign in as, and prints how. It stops at Ctrl-C. Nothing is kept but the signing key, and that only if asked:
 //
 //	-addr HOST:PORT  listen there and nowhere else; port 0 is any free one
 //	-issuer URL      the issuer's URL, if it is not http:// and the address
@@ -35,25 +35,31 @@
 //	    }
 //	  ],
 //	  "users": [
-//	    {"sub": "1", "username": "alice", "password": "wonderland", "claims": {"email": "alice@example.com"}}
+//	    {"sub": "1", "username": "alice", "password": "wonderland", "claims": {"email": "alice@example.com"}},
+//	    {"sub": "2", "username": "bob", "password_hash": "$argon2id$v=19$m=19456,t=2,p=1$..."}
 //	  ]
 //	}
 //
 // A client is RFC 7591 client metadata: client_id, client_secret, client_name,
 // redirect_uris, grant_types, scope, token_endpoint_auth_method
 // (client_secret_basic, which is the default, or client_secret_post), jwks,
-// jwks_uri, and two members more: audience, the resources that it may get tokens
-// for, and access_token_strategy, jwt or opaque. A client without grant_types
-// has none: it is a resource server, which may introspect the tokens that are
-// meant for its audience.
+// jwks_uri, require_pushed_authorization_requests (RFC 9126), and three members
+// more: audience, the resources that it may get tokens for; access_token_strategy,
+// jwt or opaque; skip_consent, for a client of one's own. A client without
+// grant_types has none: it is a resource server, which may introspect the tokens
+// that are meant for its audience.
+//
+// A user has a password or, as password_hash, an Argon2id or bcrypt hash of it.
+// The password is not kept, and is printed only if the issuer is on a loopback
+// host. Without users nobody can sign in, and there is no authorization endpoint.
 //
 // The resources are the names of the APIs, as RFC 8707 has them. A client that
 // has a grant and no audience may have tokens for all of them; if the file names
 // any resources, an audience may hold no others.
 //
 // A grant type or authentication method that the issuer does not have is an
-// error. Users, redirect_uris, jwks and jwks_uri have no effect yet, which is
-// said at the start.
+// error. The members jwks and jwks_uri have no effect yet, which is said at the
+// start.
 //
 // # The key file
 //

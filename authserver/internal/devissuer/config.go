@@ -20,7 +20,7 @@ type Config struct {
 	Issuer string `json:"issuer,omitempty"`
 	// Clients are registered with the issuer.
 	Clients []Client `json:"clients,omitempty"`
-	// Users are for signing in, once that is there.
+	// Users are the people who can sign in.
 	Users []User `json:"users,omitempty"`
 	// Resources are the APIs that tokens are for, by the names that RFC 8707 has
 	// them in the resource parameter. A client with a grant but without an
@@ -36,12 +36,14 @@ type Client struct {
 	JWKSURI      string          `json:"jwks_uri,omitempty"`
 }
 
-// A User is somebody who can sign in.
+// A User is somebody who can sign in: with a password in the clear, or one whose
+// hash is there.
 type User struct {
-	Sub      string                     `json:"sub"`
-	Username string                     `json:"username"`
-	Password string                     `json:"password"`
-	Claims   map[string]json.RawMessage `json:"claims,omitempty"`
+	Sub          string                     `json:"sub"`
+	Username     string                     `json:"username"`
+	Password     string                     `json:"password,omitempty"`
+	PasswordHash string                     `json:"password_hash,omitempty"`
+	Claims       map[string]json.RawMessage `json:"claims,omitempty"`
 }
 
 // Load reads a configuration file.
@@ -82,8 +84,10 @@ func Parse(data []byte) (*Config, error) {
 	subs, names := map[string]bool{}, map[string]bool{}
 	for i, u := range cfg.Users {
 		switch {
-		case u.Sub == "" || u.Username == "" || u.Password == "":
-			return nil, fmt.Errorf("users[%d]: sub, username and password are required", i)
+		case u.Sub == "" || u.Username == "":
+			return nil, fmt.Errorf("users[%d]: sub and username are required", i)
+		case (u.Password == "") == (u.PasswordHash == ""):
+			return nil, fmt.Errorf("users[%d]: either password or password_hash is required", i)
 		case subs[u.Sub] || names[u.Username]:
 			return nil, fmt.Errorf("users[%d]: sub or username is that of another user", i)
 		}
@@ -92,8 +96,9 @@ func Parse(data []byte) (*Config, error) {
 	return &cfg, nil
 }
 
-// seeds is the configuration if there is no file: a client and the API that it
-// gets tokens for. Secrets that everybody knows are for this machine only.
+// seeds is the configuration if there is no file: clients, the API that they get
+// tokens for, and somebody to sign in. Secrets that everybody knows are for this
+// machine only, and so is the user.
 func seeds(local bool) *Config {
 	secret := func(known string) string {
 		if local {
@@ -101,14 +106,29 @@ func seeds(local bool) *Config {
 		}
 		return rand.Text()
 	}
+	var users []User
+	if local {
+		users = []User{{
+			Sub: "5f0c2d6e", Username: "alice", Password: "alice",
+			Claims: map[string]json.RawMessage{"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`)},
+		}}
+	}
 	api := []string{"https://api.example.com"}
-	return &Config{Clients: []Client{
+	return &Config{Users: users, Clients: []Client{
 		{
 			Client: authserver.Client{
 				ClientID: "orders-client", ClientName: "A client of the orders API",
 				GrantTypes: []string{"client_credentials"}, Scope: "orders:read orders:write", Audience: api,
 			},
 			ClientSecret: secret("orders-client-secret"),
+		},
+		{
+			Client: authserver.Client{
+				ClientID: "orders-web", ClientName: "Orders on the web",
+				GrantTypes: []string{"authorization_code"}, Scope: "orders:read orders:write", Audience: api,
+				RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost:8080/callback"},
+			},
+			ClientSecret: secret("orders-web-secret"),
 		},
 		{
 			Client:       authserver.Client{ClientID: "orders-api", ClientName: "The orders API, which introspects tokens", Audience: api},
@@ -129,14 +149,27 @@ func (c *Config) registered() []authserver.Client {
 	return clients
 }
 
+// people returns the users as the issuer knows them.
+func (c *Config) people() []authserver.User {
+	users := make([]authserver.User, len(c.Users))
+	for i, u := range c.Users {
+		users[i] = authserver.User{Subject: u.Sub, Username: u.Username, PasswordHash: u.PasswordHash}
+		if u.Password != "" {
+			users[i].PasswordHash = authserver.HashPassword(u.Password)
+		}
+		users[i].Claims = make(map[string]any, len(u.Claims))
+		for name, value := range u.Claims {
+			users[i].Claims[name] = value
+		}
+	}
+	return users
+}
+
 // unused says what of the file has no effect yet.
 func (c *Config) unused() []string {
 	var notes []string
 	for i, client := range c.Clients {
 		var fields []string
-		if len(client.RedirectURIs) > 0 {
-			fields = append(fields, "redirect_uris")
-		}
 		if client.JWKS != nil {
 			fields = append(fields, "jwks")
 		}
@@ -144,11 +177,8 @@ func (c *Config) unused() []string {
 			fields = append(fields, "jwks_uri")
 		}
 		if fields != nil {
-			notes = append(notes, fmt.Sprintf("clients[%d]: no grant or client authentication uses %s yet", i, strings.Join(fields, ", ")))
+			notes = append(notes, fmt.Sprintf("clients[%d]: no client authentication uses %s yet", i, strings.Join(fields, ", ")))
 		}
-	}
-	if len(c.Users) > 0 {
-		notes = append(notes, fmt.Sprintf("users: nobody can sign in yet, so the %d of the file have no effect", len(c.Users)))
 	}
 	return notes
 }

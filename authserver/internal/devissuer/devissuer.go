@@ -101,11 +101,11 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		}
 	}
 	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
-	srv, err := authserver.New(authserver.Config{Issuer: issuer, Clients: cfg.registered(), Keys: keys, Logger: slog.New(handler)})
+	srv, err := authserver.New(authserver.Config{Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Keys: keys, Logger: slog.New(handler)})
 	if err != nil {
 		return err
 	}
-	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg.Clients, o.keys); err != nil {
+	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg, o.keys); err != nil {
 		return err
 	}
 	server := &http.Server{
