@@ -31,6 +31,7 @@ const (
 var (
 	web    = login{"web", "secret-of-web-0123456789abcdef"}       // a web application of others
 	portal = login{"portal", "secret-of-portal-0123456789abcdef"} // a web application of one's own: no consent
+	twin   = login{"twin", "secret-of-twin-0123456789abcdef"}     // registered as web is
 	native = login{"native", "secret-of-native-0123456789abcdef"} // on people's own machines
 )
 
@@ -60,13 +61,16 @@ var users = sync.OnceValue(func() []authserver.User {
 func startWeb(t testing.TB, path string, edits ...func(*authserver.Config)) *issuer {
 	t.Helper()
 	grant := []string{"authorization_code"}
+	webLike := func(as login) authserver.Client {
+		return authserver.Client{
+			ClientID: as.id, ClientName: "Web <Shop>", SecretHash: authserver.HashOf(as.secret), GrantTypes: grant, RedirectURIs: []string{webURI},
+			Scope: "orders:read orders:write bills:read", Audience: []string{ordersAPI, billingAPI},
+		}
+	}
 	base := func(c *authserver.Config) {
 		c.Users = users()
 		c.Clients = append(c.Clients,
-			authserver.Client{
-				ClientID: web.id, ClientName: "Web <Shop>", SecretHash: authserver.HashOf(web.secret), GrantTypes: grant, RedirectURIs: []string{webURI},
-				Scope: "orders:read orders:write bills:read", Audience: []string{ordersAPI, billingAPI},
-			},
+			webLike(web), webLike(twin),
 			authserver.Client{
 				ClientID: portal.id, SecretHash: authserver.HashOf(portal.secret), GrantTypes: grant, SkipConsent: true,
 				RedirectURIs: []string{portalURI, "https://portal.example/other"}, Scope: "orders:read", Audience: []string{ordersAPI},
@@ -84,7 +88,7 @@ func startWeb(t testing.TB, path string, edits ...func(*authserver.Config)) *iss
 // authParams are those of an authorization request; extra are pairs of others, an
 // empty value leaves one out.
 func authParams(as login, extra ...string) url.Values {
-	uri := map[string]string{web.id: webURI, portal.id: portalURI, native.id: "http://127.0.0.1:49152/cb"}[as.id]
+	uri := map[string]string{web.id: webURI, twin.id: webURI, portal.id: portalURI, native.id: "http://127.0.0.1:49152/cb"}[as.id]
 	v := form("response_type", "code", "client_id", as.id, "redirect_uri", uri, "state", state, "code_challenge", challenge, "code_challenge_method", "S256")
 	for pair := range slices.Chunk(extra, 2) {
 		if v.Set(pair[0], pair[1]); pair[1] == "" {

@@ -8,7 +8,7 @@
 //
 // All paths are under the issuer's; the metadata (RFC 8414) names them.
 //
-//	GET  /authorize   asks a person on a client's behalf (RFC 6749 section 4.1); also POST
+//	GET  /authorize   asks a person on a client's behalf (RFC 6749 section 4.1), as POST does
 //	POST /login       the form of the sign-in page
 //	POST /consent     the form of the consent page
 //	POST /par         pushed authorization requests (RFC 9126)

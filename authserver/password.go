@@ -27,7 +27,8 @@ const (
 
 // HashPassword returns a hash of a password for [User.PasswordHash]: Argon2id
 // (RFC 9106) in the PHC string format, salted, so that it is another one each
-// time. It takes tens of milliseconds and 19 MiB, as it should.
+// time. It takes tens of milliseconds and 19 MiB, as it should. Nobody can sign in
+// with a password of more than 1024 bytes.
 func HashPassword(password string) string {
 	var salt [argonSalt]byte
 	_, _ = rand.Read(salt[:]) // never fails

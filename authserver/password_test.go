@@ -26,6 +26,9 @@ func TestHashPassword(t *testing.T) {
 	if !knows(t, one, "pässword") || knows(t, one, "password") || knows(t, one, "") {
 		t.Error("the hash does not tell passwords apart")
 	}
+	if long := strings.Repeat("x", 1025); !knows(t, authserver.HashPassword(long[1:]), long[1:]) || knows(t, authserver.HashPassword(long), long) {
+		t.Error("a password has 1024 bytes at most")
+	}
 	if empty := authserver.HashPassword(""); knows(t, empty, "x") {
 		t.Error("the hash of nothing takes anything")
 	}

@@ -102,6 +102,10 @@ func TestRFC9126_Section4_BoundToTheClient(t *testing.T) {
 	if s := i.browser().authorize(pushed(portal, uri)); !s.isPage(400) {
 		t.Errorf("%d %s", s.status, s.header.Get("Location"))
 	}
+	// One that is registered for the same redirect URI.
+	if s := i.browser().authorize(pushed(twin, uri)); !s.isPage(400) {
+		t.Errorf("%d %s", s.status, s.header.Get("Location"))
+	}
 	if s := i.browser().authorize(form("request_uri", uri)); !s.isPage(400) {
 		t.Errorf("without client_id: %d", s.status)
 	}

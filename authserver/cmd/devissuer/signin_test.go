@@ -61,6 +61,7 @@ type fetched struct {
 
 // fetch returns a function that reads a response whole.
 func fetch(t *testing.T) func(*http.Response, error) fetched {
+	t.Helper()
 	return func(resp *http.Response, err error) fetched {
 		t.Helper()
 		if err != nil {

@@ -110,7 +110,8 @@ func seeds(local bool) *Config {
 	if local {
 		users = []User{{
 			Sub: "5f0c2d6e", Username: "alice", Password: "alice",
-			Claims: map[string]json.RawMessage{"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`)},
+			PasswordHash: "$argon2id$v=19$m=19456,t=2,p=1$3OiyAQtTwJ9aeNvXqdG7ig$EY47fVOcYOrtGQGudnSJvtF+THryj2pykFgFkVOuhvg", // made before, for a quick start
+			Claims:       map[string]json.RawMessage{"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`)},
 		}}
 	}
 	api := []string{"https://api.example.com"}
@@ -154,7 +155,7 @@ func (c *Config) people() []authserver.User {
 	users := make([]authserver.User, len(c.Users))
 	for i, u := range c.Users {
 		users[i] = authserver.User{Subject: u.Sub, Username: u.Username, PasswordHash: u.PasswordHash}
-		if u.Password != "" {
+		if u.PasswordHash == "" {
 			users[i].PasswordHash = authserver.HashPassword(u.Password)
 		}
 		users[i].Claims = make(map[string]any, len(u.Claims))

@@ -101,7 +101,9 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		}
 	}
 	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
-	srv, err := authserver.New(authserver.Config{Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Keys: keys, Logger: slog.New(handler)})
+	srv, err := authserver.New(authserver.Config{
+		Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Keys: keys, Logger: slog.New(handler),
+	})
 	if err != nil {
 		return err
 	}
