@@ -37,6 +37,9 @@ func TestPoint06_PKCECannotBeLeftOut(t *testing.T) {
 	}
 	// plain in disguise: a challenge that is its own verifier
 	i.wantGrantRefused("plain", i.redeem(web, i.code(web, "code_challenge", verifier)))
+	for _, v := range []string{"short", verifier[:42], strings.Repeat("x", 129), verifier + "é"} {
+		i.wantGrantRefused("a verifier that breaks the grammar", i.redeem(web, i.code(web, "code_challenge", challengeOf(v)), "code_verifier", v))
+	}
 	for _, v := range []string{strings.Repeat("x", 43), strings.Repeat("-._~aZ09", 16)} {
 		if a := i.redeem(web, i.code(web, "code_challenge", challengeOf(v)), "code_verifier", v); a.status != 200 {
 			t.Errorf("%d characters: %d %s", len(v), a.status, a.body)

@@ -94,7 +94,6 @@ func (p *pages) write(w http.ResponseWriter, status int, content *page) {
 	h.Set("Content-Security-Policy", p.policy+content.forms)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
 }

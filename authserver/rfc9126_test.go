@@ -182,3 +182,25 @@ func TestRFC9126_Section6_RequiredOfAClient(t *testing.T) {
 		t.Errorf("%d %s", s.status, s.header.Get("Location"))
 	}
 }
+
+// A client may post its credentials beside the request: they are not part of it.
+func TestRFC9126_Section2_1_CredentialsAreNotKept(t *testing.T) {
+	t.Parallel()
+	dump := &dumpingStore{Store: authserver.NewMemoryStore(nil)}
+	i := startWeb(t, "", withStore(dump), func(c *authserver.Config) {
+		for n := range c.Clients {
+			if c.Clients[n].ClientID == web.id {
+				c.Clients[n].TokenEndpointAuthMethod = "client_secret_post"
+			}
+		}
+	})
+	params := authParams(web, "client_secret", web.secret, "unknown", "canary")
+	if a := i.post("/par", login{}, params); a.status != 201 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	dump.mu.Lock()
+	defer dump.mu.Unlock()
+	if got := string(dump.seen); strings.Contains(got, web.secret) || strings.Contains(got, "canary") || !strings.Contains(got, challenge) {
+		t.Errorf("%s", got)
+	}
+}

@@ -96,6 +96,9 @@ func Parse(data []byte) (*Config, error) {
 	return &cfg, nil
 }
 
+// hashOfAlice is the hash of the password alice, made before for a quick start.
+const hashOfAlice = "$argon2id$v=19$m=19456,t=2,p=1$3OiyAQtTwJ9aeNvXqdG7ig$EY47fVOcYOrtGQGudnSJvtF+THryj2pykFgFkVOuhvg"
+
 // seeds is the configuration if there is no file: clients, the API that they get
 // tokens for, and somebody to sign in. Secrets that everybody knows are for this
 // machine only, and so is the user.
@@ -109,9 +112,8 @@ func seeds(local bool) *Config {
 	var users []User
 	if local {
 		users = []User{{
-			Sub: "5f0c2d6e", Username: "alice", Password: "alice",
-			PasswordHash: "$argon2id$v=19$m=19456,t=2,p=1$3OiyAQtTwJ9aeNvXqdG7ig$EY47fVOcYOrtGQGudnSJvtF+THryj2pykFgFkVOuhvg", // made before, for a quick start
-			Claims:       map[string]json.RawMessage{"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`)},
+			Sub: "5f0c2d6e", Username: "alice", Password: "alice", PasswordHash: hashOfAlice,
+			Claims: map[string]json.RawMessage{"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`)},
 		}}
 	}
 	api := []string{"https://api.example.com"}
