@@ -144,9 +144,7 @@ func (s *Server) sign(ctx context.Context, c *claims) (string, error) {
 
 // keep makes an opaque token that stands for c.
 func (s *Server) keep(ctx context.Context, c *claims) (string, error) {
-	var secret [32]byte
-	_, _ = rand.Read(secret[:]) // never fails
-	token := jose.Encode(secret[:])
+	token := newSecret()
 	data, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("claims: %w", err)

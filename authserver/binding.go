@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/countermark/countermark/internal/dpop"
@@ -73,7 +72,7 @@ func (s *Server) provedKey(ctx context.Context, r *request, path string) (*confi
 	}
 	now := s.now()
 	proof, err := s.proofs.Check(&dpop.Request{
-		Proof: headers[0], Method: r.http.Method, URL: strings.TrimSuffix(s.issuer, "/") + path,
+		Proof: headers[0], Method: r.http.Method, URL: s.base + path,
 	}, now)
 	if s.proofs.Nonces != nil && (err == nil || errors.Is(err, dpop.ErrNonce)) {
 		r.header.Set("DPoP-Nonce", s.proofs.Nonces.At(now)) // section 8.2: also with what succeeds, for the next request

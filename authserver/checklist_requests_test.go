@@ -18,7 +18,7 @@ var endpoints = []string{"/token", "/introspect", "/revoke"}
 func TestPoint04_NoImplicitHybridOrPasswordGrant(t *testing.T) {
 	t.Parallel()
 	i := start(t, "")
-	for _, g := range []string{"password", "implicit", "Client_Credentials", "client_credentials ", "x"} {
+	for _, g := range []string{"password", "implicit", "Client_Credentials", "client_credentials ", "x", "authorization_code", jwtBearer} {
 		a := i.post("/token", shop, form("grant_type", g, "username", "u", "password", "p"))
 		if a.status != 400 || a.member("error") != "unsupported_grant_type" {
 			t.Errorf("%q: %d %s", g, a.status, a.body)
@@ -74,7 +74,7 @@ func TestPoint17_FormsOnly(t *testing.T) {
 
 func TestPoint17_OneContentTypeAndNoContentEncoding(t *testing.T) {
 	t.Parallel()
-	i := start(t, "")
+	i := startWeb(t, "")
 	for name, values := range map[string][2]string{
 		"a second type": {"Content-Type", "application/json"},
 		"the same type": {"Content-Type", "application/x-www-form-urlencoded"},
@@ -86,6 +86,14 @@ func TestPoint17_OneContentTypeAndNoContentEncoding(t *testing.T) {
 		req.Header.Add(values[0], values[1])
 		if a := i.do(req); a.status != 415 || a.member("error") != "invalid_request" {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		for _, path := range []string{"/authorize", "/login", "/consent", "/par"} {
+			req := i.request(path, authParams(web).Encode())
+			req.SetBasicAuth(web.id, web.secret)
+			req.Header.Add(values[0], values[1])
+			if a := i.do(req); a.status != 415 {
+				t.Errorf("%s at %s: %d %s", name, path, a.status, a.body)
+			}
 		}
 	}
 }

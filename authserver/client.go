@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/countermark/countermark/internal/fetch"
 )
 
 // A Client is a registered client: an application that gets tokens, or a
@@ -60,14 +58,16 @@ type Client struct {
 	TLSClientAuthSANURI    string `json:"tls_client_auth_san_uri,omitempty"`
 	TLSClientAuthSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
 	TLSClientAuthSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
-	// GrantTypes are the grants that the client may use: client_credentials,
-	// urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
+	// GrantTypes are the grants that the client may use: authorization_code,
+	// client_credentials, urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
 	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). A public client
-	// may use jwt-bearer alone. Empty means none, unlike in RFC 7591.
+	// may use authorization_code and jwt-bearer alone. Empty means none, unlike in
+	// RFC 7591.
 	GrantTypes []string `json:"grant_types,omitempty"`
-	// RedirectURIs are where the user of a redirecting grant may be sent back
-	// to: https, http on a loopback host, or a private-use scheme with a dot
-	// (RFC 8252 section 7.1). They are checked; no grant uses them yet.
+	// RedirectURIs are where a person may be sent back to: https, http on a
+	// loopback host, or a private-use scheme with a dot (RFC 8252 section 7.1).
+	// They are compared byte for byte, but for the port of http on 127.0.0.1 and
+	// [::1]. Required for authorization_code.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
 	// Scope holds the scopes that the client may ask for, separated by spaces,
 	// 256 at most. A request without scope gets them all. Empty means none.
@@ -101,6 +101,15 @@ type Client struct {
 	// 1.1). False means that the token names the client, or whose actor_token it
 	// sends, as act. The name is not a registered one.
 	TokenExchangeImpersonation bool `json:"token_exchange_impersonation,omitempty"`
+	// RequirePushedRequests has every authorization request of the client go
+	// through the pushed authorization request endpoint (RFC 9126 section 6).
+	RequirePushedRequests bool `json:"require_pushed_authorization_requests,omitempty"`
+	// SkipConsent is for clients of one's own: who signs in is not asked whether
+	// the client may have what it asks for. It has no effect where another
+	// program could pass itself off as the client: of a public client, and with
+	// redirect URIs other than https. The name is that of Ory Hydra's client
+	// metadata.
+	SkipConsent bool `json:"skip_consent,omitempty"`
 }
 
 const (
@@ -151,6 +160,9 @@ func newClient(c *Client) (*client, error) {
 	if err := n.checkAuth(); err != nil {
 		return nil, err
 	}
+	if n.may(authorizationCodeGrant) && len(c.RedirectURIs) == 0 {
+		return nil, errors.New("redirect_uris: required for " + authorizationCodeGrant)
+	}
 	for i, u := range c.RedirectURIs {
 		if err := checkRedirectURI(u); err != nil {
 			return nil, fmt.Errorf("redirect_uris[%d]: %w", i, err)
@@ -200,24 +212,6 @@ func (c *Client) clone() *Client {
 
 func notSupported(field, got string, supported []string) error {
 	return fmt.Errorf("%s: %q is not supported (supported: %s)", field, got, strings.Join(supported, ", "))
-}
-
-// checkRedirectURI keeps out what would send a code to the wrong place in the
-// clear (RFC 6749 section 3.1.2, RFC 9700 section 2.1).
-func checkRedirectURI(raw string) error {
-	u, err := url.Parse(raw)
-	if err == nil && strings.Contains(u.Scheme, ".") && !strings.Contains(raw, "#") {
-		return nil // RFC 8252 section 7.1
-	}
-	if err := fetch.CheckURL(raw); err != nil {
-		return err
-	}
-	switch dots := strings.Split(u.Path, "/"); {
-	case slices.Contains(dots, ".") || slices.Contains(dots, ".."):
-		return errors.New("must not have dot segments, which a browser takes out")
-	default:
-		return checkHost(u)
-	}
 }
 
 // checkAudience wants a StringOrURI (RFC 7519 section 2); a URI without a

@@ -38,9 +38,20 @@ type Config struct {
 	// TrustedIssuers are whose assertions are taken as authorization grants (RFC
 	// 7523 section 2.1). Empty means nobody's.
 	TrustedIssuers []TrustedIssuer
-	// Store keeps opaque tokens and revocations. Nil means a [MemoryStore] of
-	// its own: a restart makes opaque tokens void, and forgets which JWTs were
-	// revoked, which are good again if their key is still among Keys.
+	// Users are the people who can sign in. Without Users and Login there are
+	// none: the server has no authorization endpoint and no authorization_code
+	// grant.
+	Users []User
+	// Login takes the place of Users, for people who are kept elsewhere: it
+	// returns the user with that name and password, or [ErrBadCredentials]. Any
+	// other error is a failure of its own. It should take as long for a name that
+	// nobody has as for a wrong password. Attempts are limited before it is
+	// called.
+	Login func(ctx context.Context, username, password string) (User, error)
+	// Store keeps opaque tokens, codes, sessions and revocations. Nil means a
+	// [MemoryStore] of its own: a restart makes opaque tokens void, signs everybody
+	// out, and forgets which JWTs were revoked, which are good again if their key
+	// is still among Keys.
 	Store Store
 	// Keys are the signing keys. The first one signs; the others are published
 	// only: keys whose tokens are still about, or one that is to sign after the
@@ -85,8 +96,9 @@ type Config struct {
 	// and does not end when the client hangs up. Nil means nobody is told.
 	Audit func(context.Context, Event)
 	// Logger gets every [Event] as a record: failures of the server at the error
-	// level, tokens issued at the debug level, the reuse of a refresh token as a
-	// warning, all else at the info level. Nil means slog.Default.
+	// level, tokens issued at the debug level, the reuse of a refresh token or an
+	// authorization code as a warning, all else at the info level. Nil means
+	// slog.Default.
 	Logger *slog.Logger
 }
 
@@ -147,6 +159,9 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("authserver: Config.AllowedOrigins[%d]: %w", i, err)
 		}
 	}
+	if err := s.openSignIn(&cfg); err != nil {
+		return nil, err
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -171,7 +186,8 @@ func New(cfg Config) (*Server, error) {
 	if s.keys, err = newKeyring(keys, s.now()); err != nil {
 		return nil, err
 	}
-	s.routes = s.newRoutes(strings.TrimSuffix(issuer.EscapedPath(), "/"))
+	s.path = strings.TrimSuffix(issuer.EscapedPath(), "/")
+	s.routes = s.newRoutes()
 	return s, nil
 }
 

@@ -1,9 +1,11 @@
 package authserver_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func TestNew_ErrorsNameTheField(t *testing.T) {
 		`Config.Clients[0] ("shop"): scope: must be scope`:                            client(func(c *authserver.Client) { c.Scope = "é" }),
 		`Config.Clients[0] ("shop"): scope: must be scope tokens`:                     client(func(c *authserver.Client) { c.Scope = " a" }),
 		`Config.Clients[0] ("shop"): token_endpoint_auth_method: "None"`:              client(func(c *authserver.Client) { c.TokenEndpointAuthMethod = "None" }),
-		`Config.Clients[0] ("shop"): grant_types: "authorization_code"`:               client(func(c *authserver.Client) { c.GrantTypes = []string{"client_credentials", "authorization_code"} }),
+		`Config.Clients[0] ("shop"): grant_types: "implicit"`:                         client(func(c *authserver.Client) { c.GrantTypes = []string{"client_credentials", "implicit"} }),
 		`Config.Clients[0] ("shop"): access_token_strategy: "JWT"`:                    client(func(c *authserver.Client) { c.AccessTokenStrategy = "JWT" }),
 		`Config.Clients[0] ("shop"): audience[1]: must be`:                            client(func(c *authserver.Client) { c.Audience = []string{"a", ""} }),
 		`Config.Clients[0] ("shop"): audience[0]: must be p`:                          client(func(c *authserver.Client) { c.Audience = []string{"two words"} }),
@@ -70,11 +72,21 @@ func TestNew_ErrorsNameTheField(t *testing.T) {
 		`Config.AllowedOrigins[0]: must be scheme and host in lower case,`:            func(c *authserver.Config) { c.AllowedOrigins = []string{"https://app.example:443"} },
 		`Config.AllowedOrigins[0]: must use https`:                                    func(c *authserver.Config) { c.AllowedOrigins = []string{"http://app.example"} },
 		`Config.Keys[1].ID: `:                                                         func(c *authserver.Config) { c.Keys = []authserver.SigningKey{k, k} },
+		`Config.Clients[0] ("shop"): redirect_uris: required`:                         client(func(c *authserver.Client) { c.GrantTypes = []string{"authorization_code"} }),
+		`Config.Users[1].Subject: another`:                                            func(c *authserver.Config) { c.Users[1].Subject = c.Users[0].Subject },
+		`Config.Users[0].Subject: must be`:                                            func(c *authserver.Config) { c.Users[0].Subject = "" },
+		`Config.Users[1].Subject: must be`:                                            func(c *authserver.Config) { c.Users[1].Subject = "é" },
+		`Config.Users[1].Subject: is the client_id`:                                   func(c *authserver.Config) { c.Users[1].Subject = shop.id },
+		`Config.Users[1].Username: another`:                                           func(c *authserver.Config) { c.Users[1].Username = c.Users[0].Username },
+		`Config.Users[1].Username: must be`:                                           func(c *authserver.Config) { c.Users[1].Username = "" },
+		`Config.Login: is in place of Users`: func(c *authserver.Config) {
+			c.Login = func(context.Context, string, string) (authserver.User, error) { return authserver.User{}, nil }
+		},
 		`Config.Keys[1].Algorithm: `: func(c *authserver.Config) {
 			c.Keys = []authserver.SigningKey{k, {Algorithm: "PS256", Signer: k.Signer}}
 		},
 	} {
-		cfg := authserver.Config{Issuer: "https://issuer.example", Clients: clients()}
+		cfg := authserver.Config{Issuer: "https://issuer.example", Clients: clients(), Users: slices.Clone(users())}
 		if _, err := authserver.New(cfg); err != nil {
 			t.Fatal(err)
 		}

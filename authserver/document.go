@@ -16,11 +16,18 @@ const (
 	introspectPath = "/introspect"
 	revokePath     = "/revoke"
 	jwksPath       = "/jwks"
+
+	authorizePath = "/authorize"
+	signInPath    = "/login"
+	consentPath   = "/consent"
+	parPath       = "/par"
 )
 
 // metadata is the document of RFC 8414 section 2. It lists what works and
 // nothing else.
 type metadata struct {
+	*authorizationMetadata // nil where nobody can sign in
+
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
 	JWKSURI       string   `json:"jwks_uri"`
@@ -40,11 +47,24 @@ type metadata struct {
 	CertificateBoundTokens bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
 }
 
+// authorizationMetadata is the part about people who sign in.
+type authorizationMetadata struct {
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported"` // Initiating User Registration via OpenID Connect, section 4
+	ACRValues             []string `json:"acr_values_supported"`    // OpenID Connect Discovery section 3
+	IssuerInResponse      bool     `json:"authorization_response_iss_parameter_supported"`
+	PushedEndpoint        string   `json:"pushed_authorization_request_endpoint"`
+	RequestParam          bool     `json:"request_parameter_supported"`
+	RequestURIParam       bool     `json:"request_uri_parameter_supported"` // true where it is left out
+}
+
 func (s *Server) metadata() metadata {
 	methods := s.authMethods()
 	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == authNone })
 	algs := slices.Concat(jose.Algorithms(), hmacAlgorithms())
-	return metadata{
+	m := metadata{
 		Issuer:        s.issuer,
 		TokenEndpoint: s.base + tokenPath,
 		JWKSURI:       s.base + jwksPath,
@@ -64,6 +84,19 @@ func (s *Server) metadata() metadata {
 		// Without TLS, here or before, there are no certificates.
 		CertificateBoundTokens: strings.HasPrefix(s.base, "https://") || s.clientCertificate != nil,
 	}
+	if s.login != nil {
+		m.ResponseTypes = []string{responseTypeCode}
+		m.authorizationMetadata = &authorizationMetadata{
+			AuthorizationEndpoint: s.base + authorizePath,
+			ResponseModes:         responseModes,
+			ChallengeMethods:      []string{challengeS256},
+			Prompts:               promptValues,
+			ACRValues:             []string{signInACR},
+			IssuerInResponse:      true,
+			PushedEndpoint:        s.base + parPath,
+		}
+	}
+	return m
 }
 
 // authMethods returns the ways of client authentication that work. Whether
@@ -74,11 +107,6 @@ func (s *Server) authMethods() []string {
 		certificate := method == tlsPKI || method == tlsSelfSigned
 		return certificate && !s.anyClient(func(c *client) bool { return c.TokenEndpointAuthMethod == method })
 	})
-}
-
-// grantTypes returns the grant types that work here.
-func (s *Server) grantTypes() []string {
-	return slices.DeleteFunc(grantTypes(), func(g string) bool { return g == jwtBearer && len(s.issuers) == 0 })
 }
 
 func (s *Server) anyClient(is func(*client) bool) bool {

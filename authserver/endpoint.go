@@ -38,14 +38,17 @@ type request struct {
 type endpoint func(ctx context.Context, r *request) (any, error)
 
 // form serves an endpoint: all that the endpoints have in common is here.
-func (s *Server) form(handle endpoint) http.HandlerFunc {
+func (s *Server) form(handle endpoint) http.HandlerFunc { return s.formWith(http.StatusOK, handle) }
+
+// formWith is form for an endpoint whose success has another status.
+func (s *Server) formWith(success int, handle endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answer, c, err := s.exchange(w, r, handle)
 		if err != nil {
 			s.writeError(w, r, c, err)
 			return
 		}
-		writeJSON(w, http.StatusOK, answer)
+		writeJSON(w, success, answer)
 	}
 }
 
@@ -64,8 +67,21 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, handle endpoin
 }
 
 // readForm reads the parameters of a POST (RFC 6749 sections 3.2 and appendix
-// B): from the body alone, so that no secret is in a URL, and none twice.
+// B), none twice.
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	form, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := onceEach(form); err != nil {
+		return nil, err
+	}
+	return form, nil
+}
+
+// readBody reads the parameters of a POST, from the body alone, so that no secret
+// is in a URL.
+func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, refuse(invalidRequest, "parameters belong in the body, not in the URL")
 	}
@@ -86,22 +102,31 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, refuse(invalidRequest, "the body could not be read")
 	}
-	text := string(body)
+	return parseParams(string(body))
+}
+
+// parseParams reads what is form-encoded, in a body or in a URL.
+func parseParams(text string) (url.Values, error) {
 	if strings.Count(text, "&") >= maxParams {
 		return nil, refuse(invalidRequest, "too many parameters")
 	}
-	form, err := url.ParseQuery(text)
+	params, err := url.ParseQuery(text)
 	if err != nil {
-		return nil, refuse(invalidRequest, "the body is not form-encoded")
+		return nil, refuse(invalidRequest, "the parameters are not form-encoded")
 	}
-	for name, values := range form {
+	return params, nil
+}
+
+// onceEach refuses a parameter that is given twice.
+func onceEach(params url.Values) error {
+	for name, values := range params {
 		repeatable := name == "resource" || // RFC 8707 section 2
-			name == "audience" && form.Get("grant_type") == tokenExchange // RFC 8693 section 2.1
+			name == "audience" && params.Get("grant_type") == tokenExchange // RFC 8693 section 2.1
 		if len(values) > 1 && !repeatable {
-			return nil, refuse(invalidRequest, "a parameter is given more than once")
+			return refuse(invalidRequest, "a parameter is given more than once")
 		}
 	}
-	return form, nil
+	return nil
 }
 
 // writeJSON answers with what must not be cached (RFC 6749 section 5.1).

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Error codes of RFC 6749 section 5.2, RFC 8707 section 2, RFC 9449 section 5 and, for failures of
-// the server itself, RFC 6749 section 4.1.2.1.
+// Error codes of RFC 6749 section 5.2, RFC 8707 section 2, RFC 9449 section 5 and,
+// for failures of the server itself, RFC 6749 section 4.1.2.1.
 const (
 	invalidRequest         = "invalid_request"
 	invalidClient          = "invalid_client"
@@ -19,6 +19,18 @@ const (
 	useDPoPNonce           = "use_dpop_nonce"
 	serverError            = "server_error"
 	temporarilyUnavailable = "temporarily_unavailable"
+)
+
+// Error codes of an authorization response: RFC 6749 section 4.1.2.1, OpenID
+// Connect Core section 3.1.2.6, RFC 9101 section 6.
+const (
+	accessDenied            = "access_denied"
+	unsupportedResponseType = "unsupported_response_type"
+	loginRequired           = "login_required"
+	consentRequired         = "consent_required"
+	requestNotSupported     = "request_not_supported"
+	requestURINotSupported  = "request_uri_not_supported"
+	invalidRequestURI       = "invalid_request_uri"
 )
 
 // A refusal is the answer to a request that gets no other: an error response of
@@ -66,9 +78,9 @@ func (r *refusal) Error() string {
 	return text
 }
 
-// writeError answers with the error response that err stands for and tells of it. The
-// client is nil as long as it is not known for sure.
-func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
+// report tells of the refusal that err stands for and returns it. The client is
+// nil as long as it is not known for sure.
+func (s *Server) report(req *http.Request, c *client, err error) *refusal {
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
 		r = refuse(serverError, "the server failed")
@@ -80,7 +92,12 @@ func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client,
 		event.ClientID = c.ClientID
 	}
 	s.emit(req.Context(), event)
+	return r
+}
 
+// writeError answers with the error response that err stands for and tells of it.
+func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
+	r := s.report(req, c, err)
 	switch r.status {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.issuer+`"`)

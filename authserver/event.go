@@ -20,7 +20,8 @@ type Event struct {
 	Time time.Time `json:"time"`
 
 	// Path is that of the endpoint, /token say, and Status the HTTP status that it
-	// answered with.
+	// answered with; of an error that a browser takes to the client, the one that
+	// goes with it elsewhere.
 	Path   string `json:"path,omitempty"`
 	Status int    `json:"status,omitempty"`
 	// ClientID is a client that exists, and that has authenticated if the endpoint
@@ -39,7 +40,8 @@ type Event struct {
 	KeyID     string `json:"kid,omitempty"`
 	Algorithm string `json:"alg,omitempty"`
 
-	// Error is the error code that the client was told; empty if all went well.
+	// Error is the error code that the client was told; access_denied where the
+	// person alone was told; empty if all went well.
 	Error string `json:"error,omitempty"`
 	// Reason says why, in a text without parts that vary.
 	Reason string `json:"reason,omitempty"`
@@ -53,10 +55,11 @@ type EventType string
 
 const (
 	// EventSignIn is that a person signed in, or failed to, which Error tells:
-	// ClientID, Subject if it is somebody known, Error, Reason.
+	// ClientID, Subject if they did, Error, Reason.
 	EventSignIn EventType = "sign-in"
 	// EventConsent is that a person let a client have what it asked for, or did
-	// not, which Error tells: ClientID, Subject, Scope, Audience, Error.
+	// not, which Error tells: ClientID, Subject, Scope, Audience, Error. It is
+	// not told of a person who was not asked.
 	EventConsent EventType = "consent"
 	// EventTokenIssued is that an access token was issued: ClientID, Subject,
 	// GrantType, Grant, TokenID, Scope, Audience.
@@ -70,7 +73,9 @@ const (
 	// 4.14.2): ClientID, Subject, Grant. It is for an alert.
 	EventRefreshReuse EventType = "refresh token reused"
 	// EventRevocation is that a grant was revoked, and with it its tokens:
-	// ClientID, Subject, Grant, TokenID, Reason.
+	// ClientID, Subject, Grant, TokenID, Error, Reason. With an Error it is for an
+	// alert: an authorization code came a second time, so that somebody else may
+	// have it (RFC 6749 section 10.5).
 	EventRevocation EventType = "grant revoked"
 	// EventKeyRotation is that a signing key was published, and when it signs,
 	// which Reason tells: KeyID, Algorithm, Reason.
@@ -103,7 +108,7 @@ func (e *Event) level(ctx context.Context) slog.Level {
 	switch {
 	case e.Type == EventTokenIssued:
 		return slog.LevelDebug
-	case e.Type == EventRefreshReuse:
+	case e.Type == EventRefreshReuse, e.Type == EventRevocation && e.Error != "":
 		return slog.LevelWarn
 	case e.Status >= http.StatusInternalServerError && ctx.Err() == nil:
 		return slog.LevelError

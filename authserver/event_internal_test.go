@@ -62,6 +62,8 @@ func TestEvent_Levels(t *testing.T) {
 		{t.Context(), Event{Type: EventRefused, Status: 503}, "ERROR"},
 		{gone, Event{Type: EventRefused, Status: 503}, "INFO"},
 		{t.Context(), Event{Type: EventRefreshReuse}, "WARN"},
+		{t.Context(), Event{Type: EventRevocation}, "INFO"},
+		{t.Context(), Event{Type: EventRevocation, Error: "invalid_grant"}, "WARN"},
 	} {
 		var log bytes.Buffer
 		s, err := New(Config{

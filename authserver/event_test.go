@@ -166,7 +166,8 @@ func TestAudit_KeyRotation(t *testing.T) {
 func TestAudit_TheLogHasTheSame(t *testing.T) {
 	t.Parallel()
 	var tr trail
-	i := start(t, "", tr.attach)
+	i := startWeb(t, "", tr.attach)
+	signInEverywhere(i)
 	for _, as := range []login{shop, kiosk, stranger} {
 		a := i.ask(as, i.proof(newDPoPKey(t), nil))
 		i.post("/revoke", as, form("token", a.member("access_token")))

@@ -94,3 +94,26 @@ func ExampleServer_RotateKeys() {
 	fmt.Println(len(set.Keys), "keys are published;", w.Header().Get("Cache-Control"))
 	// Output: 2 keys are published; public, max-age=900
 }
+
+// A password is hashed once, where it is set, and only the hash goes into the
+// configuration.
+func ExampleHashPassword() {
+	alice := authserver.User{
+		Subject:      "5f0c2d6e",
+		Username:     "alice",
+		PasswordHash: authserver.HashPassword("correct horse battery staple"),
+	}
+	_, err := authserver.New(authserver.Config{
+		Issuer: "https://issuer.example",
+		Users:  []authserver.User{alice},
+		Clients: []authserver.Client{{
+			ClientID:     "shop",
+			SecretHash:   authserver.HashOf("FSF3OIaZ9fYsXHVGJCUx9A"),
+			GrantTypes:   []string{"authorization_code"},
+			RedirectURIs: []string{"https://shop.example/callback"},
+			Audience:     []string{"https://api.example.com"},
+		}},
+	})
+	fmt.Println(err, strings.HasPrefix(alice.PasswordHash, "$argon2id$"))
+	// Output: <nil> true
+}

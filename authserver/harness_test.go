@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,6 +69,8 @@ type issuer struct {
 	host  string // the URL of its host
 	clock *clock
 	log   *logBuffer
+
+	from atomic.Value // string: where requests seem to come from, if that is set
 }
 
 // start starts an issuer at path of its host.
@@ -89,7 +92,12 @@ func start(t testing.TB, path string, edits ...func(*authserver.Config)) *issuer
 	if i.Server, err = authserver.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	ts.Config.Handler = i
+	ts.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, ok := i.from.Load().(string); ok {
+			r.RemoteAddr = from
+		}
+		i.ServeHTTP(w, r)
+	})
 	ts.Start()
 	t.Cleanup(ts.Close)
 	return i

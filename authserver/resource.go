@@ -31,3 +31,19 @@ func (r *request) audience() ([]string, error) {
 		return nil, refuse(invalidTarget, "the client is registered for no resource")
 	}
 }
+
+// narrowed returns the aud of a token that comes of a grant for granted: the
+// resources that the request names, none besides those (RFC 8707 section 2.2), or
+// all of them if it names none.
+func (r *request) narrowed(granted []string) ([]string, error) {
+	asked := slices.DeleteFunc(slices.Clone(r.form["resource"]), func(resource string) bool { return resource == "" })
+	if len(asked) == 0 {
+		return granted, nil
+	}
+	for _, resource := range asked {
+		if !slices.Contains(granted, resource) {
+			return nil, refuse(invalidTarget, "resource is not one that was granted")
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(asked))), nil
+}

@@ -21,6 +21,7 @@ type Server struct {
 	issuer   string
 	base     string             // the issuer without a slash at its end
 	origin   string             // the issuer's scheme and host
+	path     string             // the issuer's, escaped, without a slash at its end
 	clients  map[string]*client // those of the configuration, by client_id
 	issuers  map[string]*trustedIssuer
 	keySets  *keySets // of clients
@@ -36,6 +37,12 @@ type Server struct {
 
 	proofs            dpop.Policy
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
+
+	// For people to sign in; login is nil where nobody can.
+	login    func(ctx context.Context, username, password string) (User, error)
+	throttle *throttle
+	pages    *pages
+	cookie   string // its name
 
 	routes map[string]route // by path, escaped
 	writes atomic.Uint64    // to the store
@@ -73,13 +80,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt.serve(w, r)
 }
 
-// newRoutes returns what is served under the issuer, whose path, escaped as it is
-// there and without a slash at its end, is path.
-func (s *Server) newRoutes(path string) map[string]route {
+// newRoutes returns what is served under the issuer.
+func (s *Server) newRoutes() map[string]route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
 	about := route{methods: get, cors: true, serve: document(func() any { return s.metadata() })}
-	return map[string]route{
+	path := s.path
+	routes := map[string]route{
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
 		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},
 		path + introspectPath: {methods: post, serve: s.form(s.introspect)},
@@ -89,6 +96,13 @@ func (s *Server) newRoutes(path string) map[string]route {
 		path + "/.well-known/openid-configuration":       about, // OpenID Connect Discovery section 4.1
 		"/.well-known/openid-configuration" + path:       about, // RFC 8414 section 5
 	}
+	if s.login != nil {
+		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, serve: s.authorize}
+		routes[path+signInPath] = route{methods: post, serve: s.signInForm}
+		routes[path+consentPath] = route{methods: post, serve: s.consentForm}
+		routes[path+parPath] = route{methods: post, cors: true, serve: s.formWith(http.StatusCreated, s.push)}
+	}
+	return routes
 }
 
 const (

@@ -81,6 +81,11 @@ const (
 
 	ClientAssertionID Kind = "client_assertion_jti" // of a client assertion that was used
 	AssertionID       Kind = "assertion_jti"        // of an assertion that was used as a grant
+
+	AuthorizationCode Kind = "authorization_code"
+	PushedRequest     Kind = "pushed_request" // by its request_uri (RFC 9126)
+	Session           Kind = "session"        // by the cookie of a browser that somebody signed in with
+	Consent           Kind = "consent"        // by a hash of who lets which client do what; no secret
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.

@@ -18,12 +18,31 @@ const (
 // of a client that is registered for it. The metadata lists them, and a client
 // may register for no other.
 var grants = map[string]func(*Server, context.Context, *request) (*tokenResponse, error){
-	"client_credentials": (*Server).clientCredentials,
-	jwtBearer:            (*Server).jwtBearer,
-	tokenExchange:        (*Server).tokenExchange,
+	authorizationCodeGrant: (*Server).authorizationCode,
+	"client_credentials":   (*Server).clientCredentials,
+	jwtBearer:              (*Server).jwtBearer,
+	tokenExchange:          (*Server).tokenExchange,
 }
 
 func grantTypes() []string { return slices.Sorted(maps.Keys(grants)) }
+
+// grantTypes returns those that work at this server.
+func (s *Server) grantTypes() []string {
+	return slices.DeleteFunc(grantTypes(), func(g string) bool { return !s.has(g) })
+}
+
+// has reports whether a known grant type works at this server: for a code somebody
+// has to be able to sign in, and for an assertion somebody has to be trusted.
+func (s *Server) has(grantType string) bool {
+	switch grantType {
+	case authorizationCodeGrant:
+		return s.login != nil
+	case jwtBearer:
+		return len(s.issuers) > 0
+	default:
+		return true
+	}
+}
 
 // token is the token endpoint (RFC 6749 section 3.2).
 func (s *Server) token(ctx context.Context, r *request) (any, error) {
@@ -32,7 +51,7 @@ func (s *Server) token(ctx context.Context, r *request) (any, error) {
 	switch {
 	case grantType == "":
 		return nil, refuse(invalidRequest, "grant_type is required")
-	case !known:
+	case !known || !s.has(grantType):
 		return nil, refuse(unsupportedGrantType, "the grant type is not supported")
 	case !r.client.may(grantType):
 		return nil, refuse(unauthorizedClient, "the client is not registered for this grant type")

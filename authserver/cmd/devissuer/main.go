@@ -2,10 +2,10 @@
 //
 //	go run github.com/countermark/countermark/authserver/cmd/devissuer
 //
-// starts one on 127.0.0.1:9000 with a client to try it with, and prints how to
-// the standard output. It logs to the standard error: tokens issued, requests
-// refused and why. It stops at Ctrl-C. Nothing is kept but the signing key, and
-// that only if asked:
+// starts one on 127.0.0.1:9000 with clients to try it with and a user, alice, to
+// sign in as, and prints how to the standard output. It logs to the standard error:
+// who signs in, tokens issued, requests refused and why. It stops at Ctrl-C.
+// Nothing is kept but the signing key, and that only if asked:
 //
 //	-addr HOST:PORT  listen there and nowhere else; port 0 is any free one
 //	-issuer URL      the issuer's URL, if it is not http:// and the address
@@ -39,7 +39,8 @@
 //	    }
 //	  ],
 //	  "users": [
-//	    {"sub": "1", "username": "alice", "password": "wonderland", "claims": {"email": "alice@example.com"}}
+//	    {"sub": "1", "username": "alice", "password": "wonderland", "claims": {"email": "alice@example.com"}},
+//	    {"sub": "2", "username": "bob", "password_hash": "$argon2id$v=19$m=19456,t=2,p=1$..."}
 //	  ]
 //	}
 //
@@ -48,21 +49,26 @@
 // (client_secret_basic, which is the default, client_secret_post,
 // client_secret_jwt, private_key_jwt, tls_client_auth,
 // self_signed_tls_client_auth, or none for a public client),
-// token_endpoint_auth_signing_alg, jwks, jwks_uri, those of RFC 8705, and some
-// members more: audience, the resources that it may get tokens for;
-// access_token_strategy, jwt or opaque; token_exchange_audience and
+// token_endpoint_auth_signing_alg, jwks, jwks_uri, those of RFC 8705,
+// require_pushed_authorization_requests (RFC 9126), and some members more:
+// audience, the resources that it may get tokens for; access_token_strategy, jwt or
+// opaque; skip_consent, for a client of one's own; token_exchange_audience and
 // token_exchange_impersonation for the grant of RFC 8693. A client without
 // grant_types has none: it is a resource server, which may introspect the tokens
 // that are meant for its audience.
+//
+// A user has a password or, as password_hash, an Argon2id or bcrypt hash of it.
+// The password is not kept, and is printed only if the issuer is on a loopback
+// host. Without users nobody can sign in, and there is no authorization endpoint.
 //
 // The resources are the names of the APIs, as RFC 8707 has them. A client
 // without an audience has all of them; if the file names any resources, an
 // audience and a token_exchange_audience may hold no others.
 //
 // A grant type or authentication method that the issuer does not have is an
-// error. Users and redirect_uris have no effect yet, nor have jwks and jwks_uri
-// of a client whose method does not use them, which is said at the start, as is
-// what hardly works as it was meant.
+// error. What has no effect, such as redirect_uris of a client that sends nobody
+// anywhere, or jwks and jwks_uri of one whose method does not use them, is said at
+// the start, as is what hardly works as it was meant.
 //
 // # The key file
 //

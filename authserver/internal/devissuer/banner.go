@@ -10,10 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/countermark/countermark/internal/fetch"
 )
 
 // printBanner says what there is and how to try it.
-func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile string) error {
+func printBanner(w io.Writer, addr, issuer string, cfg *Config, keyFile string) error {
+	clients := cfg.Clients
 	base := strings.TrimSuffix(issuer, "/")
 	u, err := url.Parse(base)
 	if err != nil {
@@ -26,16 +29,18 @@ func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile str
 	var out bytes.Buffer
 	out.WriteString("Countermark, an issuer for development\n\n")
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{
-		{"Listening on", addr},
-		{"Issuer", issuer},
+	rows := [][2]string{{"Listening on", addr}, {"Issuer", issuer}}
+	if len(cfg.Users) > 0 {
+		rows = append(rows, [2]string{"Authorization", base + "/authorize"}, [2]string{"Pushed requests", base + "/par"})
+	}
+	for _, row := range append(rows, [][2]string{
 		{"Token", base + "/token"},
 		{"Introspection", base + "/introspect"},
 		{"Revocation", base + "/revoke"},
 		{"Key set", base + "/jwks"},
 		{"Metadata", u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + u.EscapedPath()},
 		{"Signing key", key},
-	} {
+	}...) {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\n", row[0], row[1])
 	}
 	_ = table.Flush()
@@ -48,6 +53,18 @@ func printBanner(w io.Writer, addr, issuer string, clients []Client, keyFile str
 				scope = "(introspects tokens)"
 			}
 			_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", c.ClientID, visible(c.ClientSecret), scope, strings.Join(c.Audience, " "))
+		}
+		_ = table.Flush()
+	}
+	if len(cfg.Users) > 0 && fetch.IsLoopback(u.Hostname()) {
+		out.WriteString("\n")
+		_, _ = fmt.Fprint(table, "  User\tPassword\tSubject\n")
+		for _, user := range cfg.Users {
+			password := visible(user.Password)
+			if user.Password == "" {
+				password = "(hashed)"
+			}
+			_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", visible(user.Username), password, visible(user.Sub))
 		}
 		_ = table.Flush()
 	}

@@ -21,7 +21,7 @@ type Config struct {
 	Issuer string `json:"issuer,omitempty"`
 	// Clients are registered with the issuer.
 	Clients []Client `json:"clients,omitempty"`
-	// Users are for signing in, once that is there.
+	// Users are the people who can sign in.
 	Users []User `json:"users,omitempty"`
 	// Resources are the APIs that tokens are for, by the names that RFC 8707 has
 	// them in the resource parameter. A client without an audience has them all;
@@ -41,12 +41,14 @@ var (
 	secretless    = append([]string{"none", "private_key_jwt"}, byCertificate...)
 )
 
-// A User is somebody who can sign in.
+// A User is somebody who can sign in: with a password in the clear, or one whose
+// hash is there.
 type User struct {
-	Sub      string                     `json:"sub"`
-	Username string                     `json:"username"`
-	Password string                     `json:"password"`
-	Claims   map[string]json.RawMessage `json:"claims,omitempty"`
+	Sub          string                     `json:"sub"`
+	Username     string                     `json:"username"`
+	Password     string                     `json:"password,omitempty"`
+	PasswordHash string                     `json:"password_hash,omitempty"`
+	Claims       map[string]json.RawMessage `json:"claims,omitempty"`
 }
 
 // Load reads a configuration file.
@@ -106,8 +108,10 @@ func Parse(data []byte) (*Config, error) {
 	subs, names := map[string]bool{}, map[string]bool{}
 	for i, u := range cfg.Users {
 		switch {
-		case u.Sub == "" || u.Username == "" || u.Password == "":
-			return nil, fmt.Errorf("users[%d]: sub, username and password are required", i)
+		case u.Sub == "" || u.Username == "":
+			return nil, fmt.Errorf("users[%d]: sub and username are required", i)
+		case (u.Password == "") == (u.PasswordHash == ""):
+			return nil, fmt.Errorf("users[%d]: either password or password_hash is required", i)
 		case subs[u.Sub] || names[u.Username]:
 			return nil, fmt.Errorf("users[%d]: sub or username is that of another user", i)
 		}
@@ -116,8 +120,12 @@ func Parse(data []byte) (*Config, error) {
 	return &cfg, nil
 }
 
-// seeds is the configuration if there is no file: a client and the API that it
-// gets tokens for. Secrets that everybody knows are for this machine only.
+// hashOfAlice is the hash of the password alice, made before for a quick start.
+const hashOfAlice = "$argon2id$v=19$m=19456,t=2,p=1$3OiyAQtTwJ9aeNvXqdG7ig$EY47fVOcYOrtGQGudnSJvtF+THryj2pykFgFkVOuhvg"
+
+// seeds is the configuration if there is no file: clients, the API that they get
+// tokens for, and somebody to sign in. Secrets that everybody knows are for this
+// machine only, and so is the user.
 func seeds(local bool) *Config {
 	secret := func(known string) string {
 		if local {
@@ -125,14 +133,29 @@ func seeds(local bool) *Config {
 		}
 		return rand.Text()
 	}
+	var users []User
+	if local {
+		users = []User{{
+			Sub: "5f0c2d6e", Username: "alice", Password: "alice", PasswordHash: hashOfAlice,
+			Claims: map[string]json.RawMessage{"name": json.RawMessage(`"Alice Example"`), "email": json.RawMessage(`"alice@example.com"`)},
+		}}
+	}
 	api := []string{"https://api.example.com"}
-	return &Config{Clients: []Client{
+	return &Config{Users: users, Clients: []Client{
 		{
 			Client: authserver.Client{
 				ClientID: "orders-client", ClientName: "A client of the orders API",
 				GrantTypes: []string{"client_credentials"}, Scope: "orders:read orders:write", Audience: api,
 			},
 			ClientSecret: secret("orders-client-secret"),
+		},
+		{
+			Client: authserver.Client{
+				ClientID: "orders-web", ClientName: "Orders on the web",
+				GrantTypes: []string{"authorization_code"}, Scope: "orders:read orders:write", Audience: api,
+				RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost:8080/callback"},
+			},
+			ClientSecret: secret("orders-web-secret"),
 		},
 		{
 			Client:       authserver.Client{ClientID: "orders-api", ClientName: "The orders API, which introspects tokens", Audience: api},
@@ -157,6 +180,22 @@ func (c *Config) registered() []authserver.Client {
 	return clients
 }
 
+// people returns the users as the issuer knows them.
+func (c *Config) people() []authserver.User {
+	users := make([]authserver.User, len(c.Users))
+	for i, u := range c.Users {
+		users[i] = authserver.User{Subject: u.Sub, Username: u.Username, PasswordHash: u.PasswordHash}
+		if u.PasswordHash == "" {
+			users[i].PasswordHash = authserver.HashPassword(u.Password)
+		}
+		users[i].Claims = make(map[string]any, len(u.Claims))
+		for name, value := range u.Claims {
+			users[i].Claims[name] = value
+		}
+	}
+	return users
+}
+
 // notes says what of the file has no effect, or hardly the one that was meant.
 func (c *Config) notes() []string {
 	var notes []string
@@ -174,7 +213,8 @@ func (c *Config) notes() []string {
 			notes = append(notes, fmt.Sprintf("clients[%d]: has no grant_types and no audience, so every token is inactive to it", i))
 		}
 		var fields []string
-		if len(client.RedirectURIs) > 0 {
+		signsIn := slices.Contains(client.GrantTypes, "authorization_code")
+		if len(client.RedirectURIs) > 0 && !signsIn {
 			fields = append(fields, "redirect_uris")
 		}
 		if keyless := client.TokenEndpointAuthMethod; keyless != "private_key_jwt" && keyless != "self_signed_tls_client_auth" {
@@ -188,15 +228,15 @@ func (c *Config) notes() []string {
 		if fields != nil {
 			notes = append(notes, fmt.Sprintf("clients[%d]: no grant, nor its client authentication, uses %s", i, strings.Join(fields, ", ")))
 		}
+		if signsIn && len(c.Users) == 0 {
+			notes = append(notes, fmt.Sprintf("clients[%d]: has the grant authorization_code, and there are no users to sign in", i))
+		}
 		if slices.Contains(byCertificate, client.TokenEndpointAuthMethod) {
 			notes = append(notes, fmt.Sprintf("clients[%d]: cannot authenticate: that takes a TLS certificate, and there is no TLS here", i))
 		}
 		if client.TLSClientCertificateBoundAccessTokens {
 			notes = append(notes, fmt.Sprintf("clients[%d]: gets no tokens: they are bound to a TLS certificate, and there is no TLS here", i))
 		}
-	}
-	if len(c.Users) > 0 {
-		notes = append(notes, fmt.Sprintf("users: nobody can sign in yet, so the %d of the file have no effect", len(c.Users)))
 	}
 	return notes
 }

@@ -50,12 +50,11 @@ func TestParse(t *testing.T) {
 	}
 	want := []string{
 		"clients[0]: no grant, nor its client authentication, uses redirect_uris, jwks_uri",
-		"users: nobody can sign in yet, so the 1 of the file have no effect",
 	}
 	if got := cfg.notes(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	if _, err := authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered()}); err != nil {
+	if _, err := authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered(), Users: cfg.people()}); err != nil {
 		t.Error(err)
 	}
 }
@@ -95,7 +94,9 @@ func TestParse_Errors(t *testing.T) {
 		{`["client_credentials"]}`, `"canary"}`, `grant_types" must be an array`},
 		{`"canary-1"`, `["canary-1"]`, `client_secret" must be a string`},
 		{`"canary-4"`, `{"canary-4": 1}`, `password" must be a string`},
-		{`"canary-4"`, `""`, `users[0]: sub, username and password are required`},
+		{`"canary-4"`, `""`, `users[0]: either password or password_hash is required`},
+		{`"canary-4"`, `"canary-4", "password_hash": "canary"`, `users[0]: either password or password_hash is required`},
+		{`"alice"`, `""`, `users[0]: sub and username are required`},
 		{`"users": [`, `"users": [{"sub": "1", "username": "bob", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
 		{`"users": [`, `"users": [{"sub": "2", "username": "alice", "password": "canary"}, `, `users[1]: sub or username is that of another user`},
 		{`"audience": ["https://api.example"]`, `"audience": ["https://api.example", "https://canary.example"]`, `clients[0].audience[1]: is not among resources`},
@@ -142,6 +143,19 @@ func TestNotes_WhatHardlyWorksAsItWasMeant(t *testing.T) {
 	if got := cfg.notes(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
+	const web = `{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"], "redirect_uris": ["https://web.example/cb"], "audience": ["https://api.example"]}`
+	for users, want := range map[string][]string{
+		`[]`: {"clients[0]: has the grant authorization_code, and there are no users to sign in"},
+		`[{"sub": "1", "username": "alice", "password": "x"}]`: nil,
+	} {
+		cfg, err := Parse([]byte(`{"clients": [` + web + `], "users": ` + users + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cfg.notes(); !slices.Equal(got, want) {
+			t.Errorf("%q", got)
+		}
+	}
 }
 
 func TestReaches(t *testing.T) {
@@ -181,6 +195,31 @@ func TestSeeds_KnownSecretsAreForThisMachine(t *testing.T) {
 		}
 		if one.Clients[i].ClientSecret == two.Clients[i].ClientSecret {
 			t.Error("the same secret twice")
+		}
+	}
+}
+
+func TestSeeds_TheUserIsForThisMachine(t *testing.T) {
+	t.Parallel()
+	if got := seeds(false).Users; len(got) != 0 {
+		t.Errorf("%+v can sign in where others can reach the issuer", got)
+	}
+	if got := seeds(true).Users; len(got) != 1 || got[0].Username != "alice" || got[0].Password != "alice" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestBanner_UsersAreForThisMachine(t *testing.T) {
+	t.Parallel()
+	cfg := &Config{Users: []User{{Sub: "1", Username: "carol", Password: "canary"}, {Sub: "2", Username: "dave", PasswordHash: "$hash"}}}
+	for issuer, shown := range map[string]bool{"http://127.0.0.1:9000": true, "http://localhost:9000/t": true, "https://issuer.example": false, "https://127.example": false} {
+		var out bytes.Buffer
+		if err := printBanner(&out, "127.0.0.1:9000", issuer, cfg, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); strings.Contains(got, "carol") != shown || strings.Contains(got, "canary") != shown || strings.Contains(got, "$hash") ||
+			strings.Contains(got, "(hashed)") != shown || !strings.Contains(got, issuer+"/authorize") {
+			t.Errorf("%s:\n%s", issuer, got)
 		}
 	}
 }
@@ -240,7 +279,10 @@ func FuzzParse(f *testing.F) {
 				t.Fatal("a secret is lost")
 			}
 		}
-		_, _ = authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered()})
+		if len(cfg.Users) > 3 {
+			return // their passwords would take a while
+		}
+		_, _ = authserver.New(authserver.Config{Issuer: cfg.Issuer, Clients: cfg.registered(), Users: cfg.people()})
 		if line := curl("http://127.0.0.1", cfg.Clients); strings.Count(line, "\n") > 0 {
 			t.Fatalf("more than a line: %q", line)
 		}

@@ -73,10 +73,12 @@ The configuration file is one JSON object:
   {"resources": ["https://api.example.com"],
    "clients": [
      {"client_id": "app", "client_secret": "s3cret", "grant_types": ["client_credentials"], "scope": "a b"},
-     {"client_id": "api", "client_secret": "s3cret"}]}
+     {"client_id": "api", "client_secret": "s3cret"}],
+   "users": [{"sub": "1", "username": "alice", "password": "wonderland"}]}
 
 A client without grant_types is an API: it introspects tokens. A client without
-an audience has all resources. Without a file there is a client to try it with.
+an audience has all resources. Without a file there are clients and a user to try
+it with.
 "go doc github.com/countermark/countermark/authserver/cmd/devissuer" says more.
 `
 
@@ -122,14 +124,16 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		}
 	}
 	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
-	srv, err := authserver.New(authserver.Config{Issuer: issuer, Clients: cfg.registered(), Keys: keys, Logger: slog.New(handler)})
+	srv, err := authserver.New(authserver.Config{
+		Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Keys: keys, Logger: slog.New(handler),
+	})
 	if err != nil {
 		return o.located(err)
 	}
 	if !reaches(issuer, listener.Addr().String()) {
 		warn("the issuer is %s and it listens on %s: clients find it only if something passes the one on to the other", issuer, listener.Addr())
 	}
-	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg.Clients, o.keys); err != nil {
+	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg, o.keys); err != nil {
 		return err
 	}
 	server := &http.Server{
@@ -198,6 +202,9 @@ func reaches(issuer, listening string) bool {
 	return own.IsUnspecified() || asked.Equal(own) || asked == nil && own.IsLoopback() // localhost
 }
 
+// userFields are the fields of a user as the members of the file are called.
+var userFields = strings.NewReplacer("].Subject: ", "].sub: ", "].Username: ", "].username: ", "].PasswordHash: ", "].password_hash: ")
+
 // located returns an error about the issuer's configuration as one about where
 // the user wrote it.
 func (o options) located(err error) error {
@@ -209,9 +216,10 @@ func (o options) located(err error) error {
 	case strings.HasPrefix(rest, "Issuer") && o.issuer != "":
 		place, file = "-issuer", ""
 		rest = strings.TrimPrefix(rest, "Issuer: ")
-	case strings.HasPrefix(rest, "Issuer"), strings.HasPrefix(rest, "Clients"):
+	case strings.HasPrefix(rest, "Issuer"), strings.HasPrefix(rest, "Clients"), strings.HasPrefix(rest, "Users"):
 		rest = strings.ToLower(rest[:1]) + rest[1:] // as the member is called
 		rest = strings.Replace(rest, "): Secret: ", "): client_secret: ", 1)
+		rest = userFields.Replace(rest)
 	case strings.HasPrefix(rest, "Keys"):
 		file = o.keys
 	}

@@ -1,0 +1,179 @@
+package authserver
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// authorize is the authorization endpoint (RFC 6749 section 3.1): it asks who the
+// person is and whether the client may, in that order and only if need be, and
+// sends the answer to the client.
+//
+// It keeps nothing meanwhile: the pages carry the request, and each step checks
+// all of it again.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		s.authorizeByGet(w, r)
+		return
+	}
+	params, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return
+	}
+	n, err := s.signedIn(r.Context(), s.cookieOf(r))
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return
+	}
+	ar, err := s.readAuthorization(r.Context(), params, n.madeFor(normalQuery(params), s.now()))
+	if err != nil {
+		s.refuseAuthorization(w, r, ar, err)
+		return
+	}
+	s.proceed(w, r, ar, n)
+}
+
+// authorizeByGet has the browser send an authorization request by GET that a page
+// of the client posted: the cookie, which is SameSite=Lax, comes along only then.
+func (s *Server) authorizeByGet(w http.ResponseWriter, r *http.Request) {
+	form, err := readBody(w, r)
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return
+	}
+	s.resume(w, form.Encode())
+}
+
+// resume has the browser begin an authorization request again.
+func (s *Server) resume(w http.ResponseWriter, query string) {
+	seeOther(w, s.path+authorizePath+"?"+query)
+}
+
+func parseQuery(query string) (url.Values, error) {
+	if len(query) > maxQuery {
+		return nil, refuseWith(http.StatusRequestURITooLong, invalidRequest, "the request is larger than "+strconv.Itoa(maxQuery)+" bytes")
+	}
+	return parseParams(query)
+}
+
+// proceed does what ar needs next, n being the session of the person.
+func (s *Server) proceed(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
+	signIn, err := s.wantsSignIn(r.Context(), ar, n)
+	asked := false
+	if err == nil && !signIn {
+		asked, err = s.wantsConsent(r.Context(), ar, n)
+	}
+	switch {
+	case err != nil:
+		s.refuseAuthorization(w, r, ar, err)
+	case signIn && ar.isSilent():
+		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "nobody is signed in, or not lately enough"))
+	case signIn:
+		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
+	case asked && ar.isSilent():
+		s.refuseAuthorization(w, r, ar, refuse(consentRequired, "the person has to be asked"))
+	case asked:
+		s.showConsent(w, r, ar, n)
+	default:
+		s.approve(w, r, ar, n)
+	}
+}
+
+// approve sends the client a code.
+func (s *Server) approve(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
+	if err := s.spendPushed(r.Context(), ar); err != nil {
+		ar.reply = reply{} // it had its answer
+		s.refuseAuthorization(w, r, ar, err)
+		return
+	}
+	code, err := s.newCode(r.Context(), ar, n)
+	if err != nil {
+		s.refuseAuthorization(w, r, ar, err)
+		return
+	}
+	s.send(w, ar.reply, url.Values{"code": {code}})
+}
+
+// refuseAuthorization answers with the error response that err stands for (RFC
+// 6749 section 4.1.2.1): at the client, if that is where the browser may go.
+func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, err error) {
+	if ar.reply.uri == "" {
+		s.writeErrorPage(w, r, ar.client, err)
+		return
+	}
+	s.sendRefusal(w, r, ar, s.report(r, ar.client, err))
+}
+
+// sendRefusal is refuseAuthorization for a client whose redirect URI is sure, and
+// for a refusal that was told of.
+func (s *Server) sendRefusal(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, why *refusal) {
+	if err := s.spendPushed(r.Context(), ar); err != nil {
+		_ = s.report(r, ar.client, err) // this answer brings no code, so that it may be a second one
+	}
+	s.send(w, ar.reply, url.Values{"error": {why.code}, "error_description": {why.description}})
+}
+
+// A step is a form of one of the pages: what a person answered about an
+// authorization request.
+type step struct {
+	form   url.Values
+	secret string // of the browser
+	ar     *authorizationRequest
+}
+
+// readStep reads a form that belongs at path. If it returns nil, there is nothing
+// more to do.
+func (s *Server) readStep(w http.ResponseWriter, r *http.Request, path string) *step {
+	form, err := readForm(w, r)
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return nil
+	}
+	secret, query := s.cookieOf(r), form.Get("request")
+	if !s.genuine(r, secret, form.Get("csrf"), path, query) {
+		s.writeErrorPage(w, r, nil, refuseWith(http.StatusForbidden, invalidRequest,
+			"the form does not come from a page of this browser session; cookies may be turned off"))
+		return nil
+	}
+	params, err := parseQuery(query)
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return nil
+	}
+	ar, err := s.readAuthorization(r.Context(), params, true)
+	if err != nil {
+		s.refuseAuthorization(w, r, ar, err)
+		return nil
+	}
+	return &step{form: form, secret: secret, ar: ar}
+}
+
+// wantsSignIn reports whether the person has to sign in, which they may just have
+// done for that request: that is heard once, so that the same request later asks
+// again.
+func (s *Server) wantsSignIn(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {
+	if !ar.wantsSignIn(n, s.now()) {
+		return false, nil
+	}
+	if !n.madeFor(ar.query, s.now()) {
+		return true, nil
+	}
+	outcome, err := s.consume(ctx, Session, n.key)
+	return outcome != First, err
+}
+
+// wantsConsent reports whether the person has to be asked.
+func (s *Server) wantsConsent(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {
+	switch {
+	case ar.insistsOnConsent() || !ar.client.isProven(ar.reply.uri):
+		return true, nil
+	case ar.client.SkipConsent:
+		return false, nil
+	default:
+		remembered, err := s.hasConsented(ctx, ar, n)
+		return !remembered, err
+	}
+}

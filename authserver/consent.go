@@ -1,0 +1,152 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countermark/countermark/internal/fetch"
+)
+
+// consentLifetime is how long a person is not asked the same thing again.
+const consentLifetime = 30 * 24 * time.Hour
+
+// What a person may answer on the consent page.
+const (
+	decisionAllow  = "allow"
+	decisionDeny   = "deny"
+	decisionSwitch = "switch" // to sign in as somebody else
+)
+
+// consentForm takes the form of the consent page.
+func (s *Server) consentForm(w http.ResponseWriter, r *http.Request) {
+	step := s.readStep(w, r, consentPath)
+	if step == nil {
+		return
+	}
+	ar := step.ar
+	n, err := s.signedIn(r.Context(), step.secret)
+	if err != nil {
+		s.refuseAuthorization(w, r, ar, err)
+		return
+	}
+	decision := step.form.Get("decision")
+	switch {
+	case decision == decisionDeny:
+		said := ar.consentEvent(n)
+		said.Error = accessDenied
+		s.emit(r.Context(), said)
+		s.sendRefusal(w, r, ar, refuse(accessDenied, "the person said no"))
+	case ar.wantsSignIn(n, s.now()) && !n.madeFor(ar.query, s.now()) || decision == decisionSwitch:
+		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
+	case decision != decisionAllow:
+		s.writeErrorPage(w, r, ar.client, refuse(invalidRequest, "decision must be allow or deny"))
+	case step.form.Get("seen") != ar.seen(step.secret): // the client was registered anew meanwhile
+		s.showConsent(w, r, ar, n)
+	default:
+		if err := s.rememberConsent(r.Context(), ar, n); err != nil {
+			s.refuseAuthorization(w, r, ar, err)
+			return
+		}
+		s.emit(r.Context(), ar.consentEvent(n))
+		s.approve(w, r, ar, n)
+	}
+}
+
+// consentEvent is that the person with session n said yes to ar.
+func (ar *authorizationRequest) consentEvent(n *session) Event {
+	return Event{Type: EventConsent, ClientID: ar.client.ClientID, Subject: n.Subject, Scope: ar.scope, Audience: ar.audience}
+}
+
+func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
+	secret := s.browser(w, r)
+	s.pages.write(w, http.StatusOK, &page{
+		name:     "consent.html",
+		forms:    "'self' " + formSource(ar.reply.uri),
+		Title:    "Allow access?",
+		Client:   ar.client.displayName(),
+		Form:     s.newForm(secret, consentPath, ar.query),
+		Seen:     ar.seen(secret),
+		User:     n.Username,
+		Scopes:   strings.Fields(ar.scope),
+		Audience: ar.audience,
+		Host:     redirectHost(ar.reply.uri),
+	})
+}
+
+// seen is a token for what the consent page shows.
+func (ar *authorizationRequest) seen(secret string) string {
+	return csrfToken(secret, append([]string{ar.query, ar.reply.uri, ar.scope}, ar.audience...)...)
+}
+
+func (ar *authorizationRequest) insistsOnConsent() bool {
+	return slices.Contains(ar.prompt, promptConsent)
+}
+
+// isProven reports whether nobody else can pass for the client: it authenticates,
+// and the code goes to an https host of its own. On a person's own machine any
+// program may answer, so that the person decides each time (RFC 8252 section 8.6,
+// RFC 9700 section 4.14).
+func (c *client) isProven(redirectURI string) bool {
+	u, err := url.Parse(redirectURI)
+	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(u.Hostname()) && !c.public()
+}
+
+// consentKey is the key of the record that a person let a client have exactly
+// this.
+func (ar *authorizationRequest) consentKey(n *session) Hash {
+	list := func(texts []string) string { return strings.Join(slices.Sorted(slices.Values(texts)), " ") }
+	return HashOf(strings.Join([]string{n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience)}, "\x00"))
+}
+
+func (s *Server) hasConsented(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {
+	r, err := s.store.Get(ctx, Consent, ar.consentKey(n))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, storeFailed(err)
+	default:
+		return s.now().Before(r.Expiry), nil
+	}
+}
+
+func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, n *session) error {
+	if !ar.client.isProven(ar.reply.uri) {
+		return nil // it would not count
+	}
+	return s.write(ctx, func() error {
+		err := s.store.Put(ctx, Consent, ar.consentKey(n), Record{Expiry: s.now().Add(consentLifetime)})
+		if errors.Is(err, ErrExists) {
+			return nil
+		}
+		return err
+	})
+}
+
+// displayName is what people know the client by.
+func (c *client) displayName() string {
+	if c.ClientName != "" {
+		return c.ClientName
+	}
+	return c.ClientID
+}
+
+// redirectHost says to people where they will be sent.
+func redirectHost(uri string) string {
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil:
+		return uri
+	case u.Scheme != "https" && u.Scheme != "http":
+		return "the app " + u.Scheme
+	case fetch.IsLoopback(u.Hostname()):
+		return u.Host + " (a program on this device)"
+	default:
+		return u.Host
+	}
+}

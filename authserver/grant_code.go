@@ -1,0 +1,209 @@
+package authserver
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+const (
+	authorizationCodeGrant = "authorization_code"
+
+	codeLifetime = 60 * time.Second
+)
+
+// A codeRecord is what a code stands for. It outlasts the code, so that a replay
+// is known as one for as long as there is something to revoke.
+type codeRecord struct {
+	Authorization authorization `json:"authorization"`
+	RedirectURI   string        `json:"redirect_uri,omitempty"` // as it was sent
+	Challenge     string        `json:"code_challenge"`
+	Until         int64         `json:"until"` // when the code expires, in Unix milliseconds
+}
+
+// newCode makes an authorization code (RFC 6749 section 4.1.2) for what the
+// person with session n lets the client of ar do.
+func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *session) (string, error) {
+	now := s.now()
+	c := &codeRecord{
+		Authorization: authorization{
+			Subject:  n.Subject,
+			ClientID: ar.client.ClientID,
+			Scope:    ar.scope,
+			Audience: ar.audience,
+			AuthTime: n.AuthTime,
+			ACR:      n.ACR,
+
+			Confirmation: ar.confirmation,
+		},
+		Challenge: ar.challenge,
+		Until:     now.Add(codeLifetime).UnixMilli(),
+	}
+	if ar.redirectSent {
+		c.RedirectURI = ar.reply.uri
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("authorization code: %w", err)
+	}
+	code := newSecret()
+	record := Record{Grant: rand.Text(), Data: data, Expiry: now.Add(codeLifetime + s.lifetime)}
+	err = s.write(ctx, func() error { return s.store.Put(ctx, AuthorizationCode, HashOf(code), record) })
+	return code, err
+}
+
+// authorizationCode redeems a code (RFC 6749 section 4.1.3). Whoever has no right
+// to it learns nothing about it and does not use it up. The code of somebody who
+// has works once: a second time it is refused, and what the first time brought
+// is revoked (RFC 6749 section 10.5), since one of the two is a thief.
+func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenResponse, error) {
+	code := r.form.Get("code")
+	if code == "" {
+		return nil, refuse(invalidRequest, "code is required")
+	}
+	record, err := s.store.Get(ctx, AuthorizationCode, HashOf(code))
+	if errors.Is(err, ErrNotFound) {
+		return nil, errBadCode()
+	}
+	if err != nil {
+		return nil, storeFailed(err)
+	}
+	c := &codeRecord{}
+	if err := strictjson.Unmarshal(record.Data, c); err != nil {
+		return nil, fmt.Errorf("record of an authorization code: %w", err)
+	}
+	if err := c.check(r); err != nil {
+		return nil, err
+	}
+	a := c.Authorization
+	a.grant = record.Grant
+	if a.Audience, err = r.narrowed(a.Audience); err != nil {
+		return nil, err
+	}
+	if s.now().UnixMilli() >= c.Until {
+		return nil, s.codeExpired(ctx, c, record.Grant)
+	}
+
+	// The grant comes first, so that whoever finds the code spent has something
+	// to revoke, and it is the same for all who get here.
+	if err := s.createGrant(ctx, &c.Authorization, record.Grant); err != nil {
+		return nil, err
+	}
+	switch outcome, err := s.consume(ctx, AuthorizationCode, HashOf(code)); {
+	case err != nil:
+		return nil, err
+	case outcome == First:
+		return s.issue(ctx, r, &a)
+	default:
+		return nil, s.codeReplayed(ctx, c, record.Grant)
+	}
+}
+
+func errBadCode() error {
+	return refuse(invalidGrant, "the code is unknown, expired, used, or bound to another client, redirect_uri or code_verifier")
+}
+
+// check holds a token request against what its code is bound to. A code_verifier
+// is required, since every code has a challenge (RFC 7636 section 4.6), the
+// redirect_uri if the authorization request had one (RFC 6749 section 4.1.3), and
+// the key if it named one (RFC 9449 section 10).
+func (c *codeRecord) check(r *request) error {
+	verifier := r.form.Get("code_verifier")
+	if verifier == "" {
+		return refuse(invalidRequest, "code_verifier is required")
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	switch {
+	case r.client.ClientID != c.Authorization.ClientID,
+		r.form.Get("redirect_uri") != c.RedirectURI && (c.RedirectURI != "" || !r.client.isOnlyRedirectURI(r.form.Get("redirect_uri"))),
+		!isPKCE(verifier),
+		subtle.ConstantTimeCompare([]byte(jose.Encode(sum[:])), []byte(c.Challenge)) != 1:
+		return errBadCode()
+	default:
+		return r.holds(c.Authorization.Confirmation)
+	}
+}
+
+// isOnlyRedirectURI reports whether a client that left out its redirect URI meant
+// that one.
+func (c *client) isOnlyRedirectURI(uri string) bool {
+	return slices.Equal(c.RedirectURIs, []string{uri})
+}
+
+// codeExpired answers who comes with a code of their own too late: it may have
+// been in time the first time.
+func (s *Server) codeExpired(ctx context.Context, c *codeRecord, grant string) error {
+	_, err := s.store.Grant(ctx, grant)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return errBadCode()
+	case err != nil:
+		return storeFailed(err)
+	default:
+		return s.codeReplayed(ctx, c, grant)
+	}
+}
+
+func (s *Server) codeReplayed(ctx context.Context, c *codeRecord, grant string) error {
+	const reason = "authorization code replayed"
+	now := s.now()
+	err := s.write(ctx, func() error {
+		return s.store.RevokeGrant(ctx, grant, reason, now, now.Add(s.lifetime+clockSkew))
+	})
+	if err != nil {
+		return err
+	}
+	s.emit(ctx, Event{
+		Type: EventRevocation, ClientID: c.Authorization.ClientID, Subject: c.Authorization.Subject, Grant: grant,
+		Error: invalidGrant, Reason: reason,
+	})
+	return errBadCode()
+}
+
+// createGrant writes down what was authorized. That it is there already is fine:
+// a retry, or one of several at once.
+func (s *Server) createGrant(ctx context.Context, a *authorization, id string) error {
+	data, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("grant: %w", err)
+	}
+	g := Grant{ID: id, Data: data, Expiry: s.now().Add(s.lifetime + clockSkew)}
+	return s.write(ctx, func() error {
+		err := s.store.CreateGrant(ctx, g)
+		if errors.Is(err, ErrExists) {
+			return nil
+		}
+		return err
+	})
+}
+
+// consume spends a record. One that is not there any more counts as spent.
+func (s *Server) consume(ctx context.Context, kind Kind, key Hash) (Outcome, error) {
+	_, outcome, err := s.store.Consume(ctx, kind, key, s.now())
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Replayed, nil
+	case err != nil:
+		return 0, storeFailed(err)
+	default:
+		return outcome, nil
+	}
+}
+
+// isPKCE reports whether s may be a code_verifier or code_challenge (RFC 7636
+// section 4.1).
+func isPKCE(s string) bool {
+	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~", r)
+	})
+}

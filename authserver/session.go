@@ -1,0 +1,189 @@
+package authserver
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+const (
+	// sessionLifetime is how long a person stays signed in, at most: until the
+	// browser ends, as a rule.
+	sessionLifetime = 12 * time.Hour
+	// interactionTime is how long a person may take to sign in and consent,
+	// where that matters.
+	interactionTime = 10 * time.Minute
+)
+
+// A session is that a person signed in with a browser. It never changes: who
+// signs in again gets another one.
+type session struct {
+	Subject  string `json:"sub"`
+	Username string `json:"username"`
+	AuthTime int64  `json:"auth_time"` // Unix seconds
+	ACR      string `json:"acr"`
+	// Request is the hash of the authorization request that the person signed in
+	// for, in hexadecimal: it asks for no other sign-in. That is heard once; then
+	// the record is spent, which does not end the session.
+	Request string `json:"request"`
+
+	key Hash   // of its record
+	id  string // of its grant: to revoke that ends the session
+}
+
+// madeFor reports whether the person signed in for that very request, just now.
+func (n *session) madeFor(query string, now time.Time) bool {
+	return n.Request == requestHash(query) && now.Before(time.Unix(n.AuthTime, 0).Add(interactionTime))
+}
+
+func requestHash(query string) string {
+	h := HashOf(query)
+	return hex.EncodeToString(h[:])
+}
+
+// newSecret returns 256 random bits, for what is kept by its hash alone.
+func newSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return jose.Encode(b[:])
+}
+
+// cookieName returns the name of the server's one cookie. It tells the issuers of
+// one host apart, which __Host- does not let a path do, and those of one machine,
+// whose ports share their cookies.
+func cookieName(issuer string) string {
+	h := sha256.Sum256([]byte(issuer))
+	name := "session-" + hex.EncodeToString(h[:4])
+	if strings.HasPrefix(issuer, "https:") {
+		name = "__Host-" + name
+	}
+	return name
+}
+
+// browser returns the secret that r's browser shares with the server, a new one
+// if it has none yet. Before anybody has signed in, the server keeps nothing.
+func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
+	if secret := s.cookieOf(r); secret != "" {
+		return secret
+	}
+	secret := newSecret()
+	s.setCookie(w, secret)
+	return secret
+}
+
+// cookieOf returns the secret of r's browser, or none.
+func (s *Server) cookieOf(r *http.Request) string {
+	if c, err := r.Cookie(s.cookie); err == nil && isSecret(c.Value) {
+		return c.Value
+	}
+	return ""
+}
+
+// isSecret reports whether newSecret can have made text.
+func isSecret(text string) bool {
+	b, err := jose.Decode(nil, text)
+	return err == nil && len(b) == 32
+}
+
+func (s *Server) setCookie(w http.ResponseWriter, secret string) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
+		Name:     s.cookie,
+		Value:    secret,
+		Path:     "/", // which __Host- demands
+		Secure:   strings.HasPrefix(s.issuer, "https:"),
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode, // Strict would not come along from the client
+	})
+}
+
+// signedIn returns the session of a browser: one without a Subject if nobody is
+// signed in.
+func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) {
+	key := HashOf(secret)
+	r, err := s.store.Get(ctx, Session, key)
+	switch {
+	case errors.Is(err, ErrNotFound) || err == nil && !s.now().Before(r.Expiry):
+		return &session{}, nil
+	case err != nil:
+		return nil, storeFailed(err)
+	}
+	g, err := s.store.Grant(ctx, r.Grant)
+	switch {
+	case err == nil && !g.Revoked.IsZero():
+		return &session{}, nil
+	case err != nil && !errors.Is(err, ErrNotFound): // not found: never ended
+		return nil, storeFailed(err)
+	}
+	n := &session{key: key, id: r.Grant}
+	if err := strictjson.Unmarshal(r.Data, n); err != nil {
+		return nil, fmt.Errorf("record of a session: %w", err)
+	}
+	return n, nil
+}
+
+// signIn begins a session in place of the one that the browser has, under a new
+// secret: one that somebody else has planted there is of no use (RFC 9700
+// section 4.7; session fixation).
+func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before string, u *User, query string) error {
+	now := s.now()
+	old, err := s.signedIn(ctx, before)
+	if err != nil {
+		return err
+	}
+	if old.id != "" {
+		if err := s.endSession(ctx, old, now); err != nil {
+			return err
+		}
+	}
+	data, err := json.Marshal(&session{
+		Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
+	})
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	secret := newSecret()
+	record := Record{Grant: rand.Text(), Data: data, Expiry: now.Add(sessionLifetime)}
+	if err := s.write(ctx, func() error { return s.store.Put(ctx, Session, HashOf(secret), record) }); err != nil {
+		return err
+	}
+	s.setCookie(w, secret)
+	return nil
+}
+
+func (s *Server) endSession(ctx context.Context, n *session, now time.Time) error {
+	return s.write(ctx, func() error {
+		return s.store.RevokeGrant(ctx, n.id, "signed in again", now, now.Add(sessionLifetime))
+	})
+}
+
+// csrfToken returns what a form carries to show that it comes of a page that the
+// server made for this browser and for what about says. Another site knows no
+// browser's secret.
+func csrfToken(secret string, about ...string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	for _, a := range about {
+		_, _ = fmt.Fprintf(mac, "%d:%s", len(a), a)
+	}
+	return jose.Encode(mac.Sum(nil))
+}
+
+// genuine reports whether a form with that token comes of a page of this server.
+// Sec-Fetch-Site is heard if it is there. Origin is not: with the Referrer-Policy
+// of the pages it is null.
+func (s *Server) genuine(r *http.Request, secret, token string, about ...string) bool {
+	site := r.Header.Values("Sec-Fetch-Site")
+	return secret != "" && hmac.Equal([]byte(token), []byte(csrfToken(secret, about...))) &&
+		!slices.ContainsFunc(site, func(v string) bool { return v != "same-origin" && v != "none" })
+}

@@ -1,0 +1,86 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// signInACR says that a person signed in with a password and nothing more (SAML
+// 2.0 Authentication Context section 3.4.5).
+const signInACR = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+
+// The same for an unknown name and a wrong password.
+const wrongCredentials = "The name or the password is wrong."
+
+// signInForm takes the form of the sign-in page.
+func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
+	step := s.readStep(w, r, signInPath)
+	if step == nil {
+		return
+	}
+	username, password := step.form.Get("username"), step.form.Get("password")
+	told := Event{Type: EventSignIn, ClientID: step.ar.client.ClientID} // without the name: people type passwords there
+	attempt, wait := s.throttle.begin(username, r.RemoteAddr, s.now())
+	if wait > 0 {
+		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
+		w.Header().Set("Retry-After", seconds)
+		told.Error, told.Reason = accessDenied, "too many attempts"
+		s.emit(r.Context(), told)
+		s.showSignIn(w, r, step.ar, http.StatusTooManyRequests, username, "Too many attempts. Try again in "+seconds+" seconds.")
+		return
+	}
+	u, err := s.check(r.Context(), username, password)
+	switch {
+	case errors.Is(err, ErrBadCredentials):
+		told.Error, told.Reason = accessDenied, ErrBadCredentials.Error()
+		s.emit(r.Context(), told)
+		s.showSignIn(w, r, step.ar, http.StatusOK, username, wrongCredentials)
+		return
+	case err != nil:
+		s.writeErrorPage(w, r, step.ar.client, err)
+		return
+	}
+	attempt.succeeded()
+	if err := s.signIn(r.Context(), w, step.secret, u, step.ar.query); err != nil {
+		s.writeErrorPage(w, r, step.ar.client, err)
+		return
+	}
+	told.Subject = u.Subject
+	s.emit(r.Context(), told)
+	s.resume(w, step.ar.query)
+}
+
+// check returns the user with that name and password.
+func (s *Server) check(ctx context.Context, username, password string) (*User, error) {
+	if username == "" || len(username) > maxUsername || len(password) > maxPassword {
+		return nil, ErrBadCredentials
+	}
+	u, err := s.login(ctx, username, password)
+	switch {
+	case errors.Is(err, ErrBadCredentials):
+		return nil, ErrBadCredentials
+	case err != nil:
+		r := refuse(temporarilyUnavailable, "nobody can sign in now")
+		r.cause = err
+		return nil, r
+	case !isSubject(u.Subject):
+		return nil, errors.New("Config.Login: the Subject of a User must be 1 to 255 printable ASCII characters")
+	}
+	u.Username = username
+	return &u, nil
+}
+
+func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, status int, username, problem string) {
+	s.pages.write(w, status, &page{
+		name:    "signin.html",
+		forms:   "'self' " + formSource(ar.reply.uri),
+		Title:   "Sign in",
+		Problem: problem,
+		Client:  ar.client.displayName(),
+		Form:    s.newForm(s.browser(w, r), signInPath, ar.query),
+		User:    username,
+	})
+}

@@ -1,0 +1,131 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"runtime"
+)
+
+// A User is a person who can sign in.
+type User struct {
+	// Subject is what tokens call the person, their sub: never given to anybody
+	// else, and not the client_id of a client (RFC 9068 section 5). It is one to
+	// 255 printable ASCII characters. Required.
+	Subject string
+	// Username is what the person signs in with. Required.
+	Username string
+	// PasswordHash is the hash of the person's password: Argon2id, such as
+	// [HashPassword] makes, or bcrypt. Required in [Config.Users].
+	PasswordHash string
+	// Claims are what is known of the person, by the names of OpenID Connect Core
+	// section 5.1. No access token holds them.
+	Claims map[string]any
+}
+
+// ErrBadCredentials says that there is no user of that name, or that the password
+// is another: a [Config.Login] that told which would tell everybody who has an
+// account.
+var ErrBadCredentials = errors.New("wrong name or password")
+
+const (
+	maxSubject  = 255
+	maxUsername = 255 // bytes
+)
+
+// openSignIn makes what it takes for people to sign in, if any can.
+func (s *Server) openSignIn(cfg *Config) error {
+	switch {
+	case cfg.Login != nil && len(cfg.Users) > 0:
+		return errors.New("authserver: Config.Login: is in place of Users; set one of the two")
+	case cfg.Login != nil:
+		s.login = cfg.Login
+	case len(cfg.Users) > 0:
+		p, err := newPeople(cfg.Users)
+		if err != nil {
+			return err
+		}
+		for i, u := range cfg.Users {
+			if s.clients[u.Subject] != nil {
+				return fmt.Errorf("authserver: Config.Users[%d].Subject: is the client_id of a client", i)
+			}
+		}
+		s.login = p.login
+	default:
+		return nil
+	}
+	var err error
+	if s.pages, err = newPages(); err != nil {
+		return fmt.Errorf("authserver: pages: %w", err)
+	}
+	s.throttle, s.cookie = newThrottle(), cookieName(s.issuer)
+	return nil
+}
+
+// people are the users of the configuration.
+type people struct {
+	byName map[string]*person
+	all    []*person
+	seed   maphash.Seed
+	busy   chan struct{} // one place for each password that may be hashed at a time
+}
+
+type person struct {
+	User
+	password passwordHash
+}
+
+// newPeople checks users and copies them.
+func newPeople(users []User) (*people, error) {
+	p := &people{
+		byName: make(map[string]*person, len(users)),
+		seed:   maphash.MakeSeed(),
+		busy:   make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	subjects := map[string]bool{}
+	for i, u := range users {
+		password, err := parsePasswordHash(u.PasswordHash)
+		field := "PasswordHash"
+		switch {
+		case !isSubject(u.Subject):
+			field, err = "Subject", fmt.Errorf("must be 1 to %d printable ASCII characters", maxSubject)
+		case u.Username == "" || len(u.Username) > maxUsername:
+			field, err = "Username", fmt.Errorf("must be 1 to %d bytes", maxUsername)
+		case subjects[u.Subject]:
+			field, err = "Subject", errors.New("another user has it too")
+		case p.byName[u.Username] != nil:
+			field, err = "Username", errors.New("another user has it too")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("authserver: Config.Users[%d].%s: %w", i, field, err)
+		}
+		u.Claims = maps.Clone(u.Claims)
+		one := &person{User: u, password: password}
+		subjects[u.Subject], p.byName[u.Username] = true, one
+		p.all = append(p.all, one)
+	}
+	return p, nil
+}
+
+func isSubject(s string) bool { return s != "" && len(s) <= maxSubject && printable(s) }
+
+// login is a [Config.Login]. For an unknown name somebody's password is checked
+// all the same, always the same one's, so that how long it takes tells nothing.
+func (p *people) login(ctx context.Context, username, password string) (User, error) {
+	one, known := p.byName[username]
+	if !known {
+		one = p.all[maphash.String(p.seed, username)%uint64(len(p.all))]
+	}
+	select { // hashes take much memory
+	case p.busy <- struct{}{}:
+		defer func() { <-p.busy }()
+	case <-ctx.Done():
+		return User{}, ctx.Err()
+	}
+	if right := one.password(password); !right || !known {
+		return User{}, ErrBadCredentials
+	}
+	return one.User, nil
+}
