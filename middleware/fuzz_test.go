@@ -13,13 +13,13 @@ import (
 )
 
 // oneToken is RFC 6750 section 2.1 and RFC 9449 section 7.1: a scheme in any
-// case, spaces, a b64token.
-var oneToken = regexp.MustCompile(`^(?:[Bb][Ee][Aa][Rr][Ee][Rr]|[Dd][Pp][Oo][Pp]) +([A-Za-z0-9._~+/-]+=*)$`)
+// case, spaces, a b64token, and white space around it all.
+var oneToken = regexp.MustCompile(`^[ \t]*(?:[Bb][Ee][Aa][Rr][Ee][Rr]|[Dd][Pp][Oo][Pp]) +([A-Za-z0-9._~+/-]+=*)[ \t]*$`)
 
 func FuzzCredentials(f *testing.F) {
 	for _, authorization := range []string{
 		"Bearer abc", "bearer  a.b-c_d~e+f/g==", "Bearer", "Bearer ", "Bearer =", "Bearer a b", "Bearer a, Bearer b",
-		"Bearer \tabc", "Basic YTpi", "DPoP abc", "dpop", "DPoPabc", "", "\xff", "Bearer \u212a", "Bearer a\r\nb",
+		"Bearer \tabc", "Basic YTpi", "DPoP abc", "dpop", "DPoPabc", "", "\xff", "Bearer \u212a", "Bearer a\r\nb", "\tBearer abc ",
 	} {
 		f.Add(authorization, "", "api", "orders:read")
 	}

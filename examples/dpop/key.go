@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/url"
 	"time"
 
@@ -15,9 +14,8 @@ import (
 
 // A dpopKey is a client's, to sign proofs with.
 type dpopKey struct {
-	private    *ecdsa.PrivateKey
-	public     map[string]string // a JWK (RFC 7517), its required members alone
-	thumbprint string            // the jkt that tokens are bound by: RFC 7638, RFC 9449 section 6.1
+	private *ecdsa.PrivateKey
+	public  map[string]string // a JWK (RFC 7517)
 }
 
 func newDPoPKey() (*dpopKey, error) {
@@ -29,25 +27,21 @@ func newDPoPKey() (*dpopKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &dpopKey{private: private, public: map[string]string{
+	return &dpopKey{private: private, public: map[string]string{
 		"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:]),
-	}}
-	canonical, err := json.Marshal(k.public) // a map comes out in the order that RFC 7638 wants
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(canonical)
-	k.thumbprint = encode(sum[:])
-	return k, nil
+	}}, nil
 }
 
-// proof makes the proof for one request (RFC 9449 section 4.2).
+// proof makes the proof for one request (RFC 9449 section 4.2), with the token that
+// goes with it and the server's nonce; either may be empty.
 func (k *dpopKey) proof(method string, target *url.URL, token, nonce string) (string, error) {
-	hash := sha256.Sum256([]byte(token))
 	claims := jwt.MapClaims{
 		"jti": rand.Text(), "iat": time.Now().Unix(),
 		"htm": method, "htu": target.Scheme + "://" + target.Host + target.EscapedPath(), // neither query nor fragment
-		"ath": encode(hash[:]),
+	}
+	if token != "" {
+		hash := sha256.Sum256([]byte(token))
+		claims["ath"] = encode(hash[:])
 	}
 	if nonce != "" {
 		claims["nonce"] = nonce

@@ -1,6 +1,6 @@
 // Dpop shows what a stolen token is worth when it is bound to a key of the client's
-// (RFC 9449): nothing. Client and API are the code to copy; the tokens are made by
-// a tiny issuer of the example's own, as authserver issues no bound tokens yet.
+// (RFC 9449): nothing. Client and API are the code to copy. The client shows its
+// key to the issuer too, which binds the token to it.
 //
 //	go run ./examples/dpop
 package main
@@ -30,12 +30,14 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	issuer, err := demo.StartBindingIssuer(ctx)
+	app := demo.Client("app", "accounts:read payments:write", apiName)
+	app.DPoPBoundAccessTokens = true // it gets no others
+	issuer, err := demo.StartIssuer(ctx, app)
 	if err != nil {
 		return err
 	}
 	defer issuer.Stop()
-	handler, keys, err := newAPI(issuer)
+	handler, keys, err := newAPI(issuer.URL)
 	if err != nil {
 		return err
 	}
@@ -46,27 +48,45 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer api.Stop()
 
+	fmt.Fprint(out, "The issuer binds the token to the key of a proof, in which it wants a nonce of its own.\n")
+	wire := &eavesdropper{base: http.DefaultTransport}
+	client, err := newClient(ctx, wire, issuer, api)
+	if err != nil {
+		return err
+	}
+	if err := counted(out, "its token", wire.count(), 2); err != nil {
+		return err
+	}
+	return transcript(ctx, out, api, client, wire)
+}
+
+// newClient makes a key, gets a token that is bound to it, and returns what shows
+// both to the API.
+func newClient(ctx context.Context, wire http.RoundTripper, issuer *demo.Issuer, api *demo.API) (*dpopTransport, error) {
 	key, err := newDPoPKey()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	token, err := issuer.Token(apiName, "accounts:read payments:write", "jkt", key.thumbprint)
+	from, err := url.Parse(issuer.URL)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	target, err := url.Parse(api.URL)
+	to, err := url.Parse(api.URL)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	wire := &eavesdropper{base: http.DefaultTransport}
-	client := &dpopTransport{base: wire, api: target, key: key, token: token}
-	return transcript(ctx, out, api, client, wire)
+	asking := &http.Client{Transport: &dpopTransport{base: wire, server: from, key: key}}
+	token, err := issuer.BoundToken(ctx, asking, "app", "DPoP")
+	if err != nil {
+		return nil, err
+	}
+	return &dpopTransport{base: wire, server: to, key: key, token: token}, nil
 }
 
 // newAPI guards two routes. One takes a proof that the client says was made just
 // now; the other, where money moves, one that has our own nonce in it.
-func newAPI(issuer *demo.BindingIssuer) (http.Handler, *jwks.Cache, error) {
-	keys, err := jwks.New(jwks.Config{URL: issuer.KeysURL})
+func newAPI(issuer string) (http.Handler, *jwks.Cache, error) {
+	keys, err := jwks.New(jwks.Config{Issuer: issuer})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,7 +97,7 @@ func newAPI(issuer *demo.BindingIssuer) (http.Handler, *jwks.Cache, error) {
 
 	// snippet:binding
 	policy := validator.Config{
-		Issuer:         issuer.URL,
+		Issuer:         issuer,
 		Audiences:      []string{apiName},
 		Keys:           keys,
 		RequireBinding: true, // bound tokens need their key in any case; this refuses the others
@@ -105,7 +125,7 @@ func transcript(ctx context.Context, out io.Writer, api *demo.API, client *dpopT
 	}
 	own := &http.Client{Transport: client}
 	stolen := func() (string, error) { return client.token, nil }
-	thief := &http.Client{Transport: &dpopTransport{base: http.DefaultTransport, api: client.api, key: thiefsKey, token: client.token}}
+	thief := &http.Client{Transport: &dpopTransport{base: http.DefaultTransport, server: client.server, key: thiefsKey, token: client.token}}
 	refused := func(title, code string, client *http.Client, token func() (string, error)) demo.Step {
 		return demo.Step{Title: title, Path: "/accounts", Client: client, Token: token, Want: http.StatusUnauthorized, Code: code}
 	}
@@ -132,10 +152,14 @@ func transcript(ctx context.Context, out io.Writer, api *demo.API, client *dpopT
 	}); err != nil {
 		return err
 	}
-	sent := wire.count() - before
-	fmt.Fprintf(out, "\nFor its two payments the client sent %d requests.\n", sent)
-	if sent != 3 {
-		return fmt.Errorf("the client sent %d requests, it should be 3", sent)
+	return counted(out, "its two payments", wire.count()-before, 3)
+}
+
+// counted tells how many requests the client sent for something.
+func counted(out io.Writer, what string, sent, want int) error {
+	fmt.Fprintf(out, "\nFor %s the client sent %d requests.\n", what, sent)
+	if sent != want {
+		return fmt.Errorf("for %s the client sent %d requests, it should be %d", what, sent, want)
 	}
 	return nil
 }

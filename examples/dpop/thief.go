@@ -43,7 +43,7 @@ func (e *eavesdropper) replay() *http.Client {
 // without a nonce.
 func (t *dpopTransport) misled(path string) *http.Client {
 	return &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-		target := url.URL{Scheme: t.api.Scheme, Host: t.api.Host, Path: path}
+		target := url.URL{Scheme: t.server.Scheme, Host: t.server.Host, Path: path}
 		proof, err := t.key.proof(req.Method, &target, t.token, "")
 		if err != nil {
 			return nil, err

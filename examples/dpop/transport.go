@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,25 +11,26 @@ import (
 	"sync"
 )
 
-// A dpopTransport adds a DPoP-bound access token to requests for one API, and to
-// each a proof that the client has the key (RFC 9449). It does what the API asks
-// about nonces by itself. It is safe for concurrent use.
+// A dpopTransport adds to requests for one server a proof that the client has its
+// key (RFC 9449): for the issuer, which binds a token to it, and for the API, with
+// that token. It does what the server asks about nonces by itself. It is safe for
+// concurrent use.
 type dpopTransport struct {
-	base  http.RoundTripper
-	api   *url.URL // its scheme and host; other servers, after a redirect say, are shown nothing
-	key   *dpopKey
-	token string
+	base   http.RoundTripper
+	server *url.URL // its scheme and host; others, after a redirect say, are shown nothing
+	key    *dpopKey
+	token  string // for the API; empty for the issuer
 
 	mu    sync.Mutex
-	nonce string // the last that the API handed out
+	nonce string // the last that the server handed out
 }
 
 func (t *dpopTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != t.api.Scheme || req.URL.Host != t.api.Host {
+	if req.URL.Scheme != t.server.Scheme || req.URL.Host != t.server.Host {
 		return t.base.RoundTrip(req)
 	}
 	resp, err := t.send(req)
-	if err != nil || !wantsNonce(resp) || !rewindable(req) {
+	if err != nil || !t.wantsNonce(resp) || !rewindable(req) {
 		return resp, err
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
@@ -51,7 +54,9 @@ func (t *dpopTransport) send(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	shown := req.Clone(req.Context()) // a RoundTripper must not change its caller's request
-	shown.Header.Set("Authorization", "DPoP "+t.token)
+	if t.token != "" {
+		shown.Header.Set("Authorization", "DPoP "+t.token)
+	}
 	shown.Header.Set("DPoP", proof)
 	resp, err := t.base.RoundTrip(shown)
 	if err != nil {
@@ -65,12 +70,37 @@ func (t *dpopTransport) send(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// wantsNonce finds the challenge of section 9.
-func wantsNonce(resp *http.Response) bool {
-	return resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("DPoP-Nonce") != "" &&
-		slices.ContainsFunc(resp.Header.Values("WWW-Authenticate"), func(challenge string) bool {
-			return strings.Contains(challenge, `error="use_dpop_nonce"`)
-		})
+// wantsNonce reports whether a request was refused for want of a nonce. The issuer
+// says so in the body (section 8), the API in its challenge (section 9).
+func (t *dpopTransport) wantsNonce(resp *http.Response) bool {
+	switch {
+	case resp.Header.Get("DPoP-Nonce") == "":
+		return false
+	case t.token == "":
+		return resp.StatusCode == http.StatusBadRequest && errorCode(resp) == "use_dpop_nonce"
+	default:
+		return resp.StatusCode == http.StatusUnauthorized &&
+			slices.ContainsFunc(resp.Header.Values("WWW-Authenticate"), func(challenge string) bool {
+				return strings.Contains(challenge, `error="use_dpop_nonce"`)
+			})
+	}
+}
+
+// errorCode returns the error of a token endpoint (RFC 6749 section 5.2), empty if
+// there is none. The body can be read again.
+func errorCode(resp *http.Response) string {
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	start, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), resp.Body), resp.Body}
+	if err != nil || json.Unmarshal(start, &refusal) != nil {
+		return ""
+	}
+	return refusal.Error
 }
 
 func rewindable(req *http.Request) bool {

@@ -7,17 +7,40 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"math/big"
 	"net"
+	"net/http"
 	"time"
 )
 
-func threeCertificates() (own, thiefs, apis tls.Certificate, err error) {
-	own, err1 := newCertificate("app")
-	thiefs, err2 := newCertificate("thief")
-	apis, err3 := newCertificate("bank")
-	return own, thiefs, apis, errors.Join(err1, err2, err3)
+// A cast is everybody in the example, by certificate.
+type cast struct{ app, thief, issuer, api tls.Certificate }
+
+func newCast() (*cast, error) {
+	c := &cast{}
+	for name, certificate := range map[string]*tls.Certificate{"app": &c.app, "thief": &c.thief, "issuer": &c.issuer, "bank": &c.api} {
+		var err error
+		if *certificate, err = newCertificate(name); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// client trusts the issuer and the API, and shows a certificate of its own, if it
+// has one.
+func (c *cast) client(own ...tls.Certificate) *http.Client {
+	trusted := x509.NewCertPool()
+	trusted.AddCert(c.issuer.Leaf)
+	trusted.AddCert(c.api.Leaf)
+	return &http.Client{
+		Timeout: 5 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{
+			Certificates: own,
+			RootCAs:      trusted,
+			MinVersion:   tls.VersionTLS12,
+		}},
+	}
 }
 
 // newCertificate makes a certificate that signed itself, for an hour on loopback.

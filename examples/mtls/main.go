@@ -1,21 +1,17 @@
 // Mtls shows what a stolen token is worth when it is bound to the client's
-// certificate (RFC 8705): nothing. The tokens are made by a tiny issuer of the
-// example's own, as authserver issues no bound tokens yet.
+// certificate (RFC 8705): nothing. The client shows the certificate to the issuer,
+// beside its secret, and then to the API.
 //
 //	go run ./examples/mtls
 package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/countermark/countermark/examples/internal/demo"
 	"github.com/countermark/countermark/jwks"
@@ -33,52 +29,60 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	issuer, err := demo.StartBindingIssuer(ctx)
+	all, err := newCast()
+	if err != nil {
+		return err
+	}
+	app := demo.Client("app", "accounts:read", apiName)
+	app.TLSClientCertificateBoundAccessTokens = true
+	issuer, err := demo.StartIssuerTLS(ctx, newServerTLS(all.issuer), app)
 	if err != nil {
 		return err
 	}
 	defer issuer.Stop()
-	handler, keys, err := newAPI(issuer)
+	handler, keys, err := newAPI(issuer.URL, all.client())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = keys.Close() }()
-	own, thiefs, apis, err := threeCertificates()
-	if err != nil {
-		return err
-	}
-	api, err := demo.StartTLS(ctx, handler, newServerTLS(apis))
+	api, err := demo.StartTLS(ctx, handler, newServerTLS(all.api))
 	if err != nil {
 		return err
 	}
 	defer api.Stop()
 
-	token := func() (string, error) {
-		return issuer.Token(apiName, "accounts:read", "x5t#S256", thumbprint(own.Leaf))
+	own := all.client(all.app)
+	token, err := issuer.BoundToken(ctx, own, "app", "Bearer") // RFC 8705 leaves the type as it is
+	if err != nil {
+		return err
 	}
-	refused := func(title string, client *http.Client) demo.Step {
+	return transcript(ctx, out, api, token, own, all)
+}
+
+func transcript(ctx context.Context, out io.Writer, api *demo.API, token string, own *http.Client, all *cast) error {
+	step := func(title string, client *http.Client, want int, code string) demo.Step {
 		return demo.Step{
-			Title: title, Path: "/accounts", Token: token, Client: client,
-			Want: http.StatusUnauthorized, Code: "invalid_token",
+			Title: title, Path: "/accounts", Client: client, Want: want, Code: code,
+			Token: func() (string, error) { return token, nil },
 		}
 	}
 	return demo.Transcript(ctx, out, api, []demo.Step{
-		{Title: "the client, with its certificate", Path: "/accounts", Token: token, Client: newClient(apis.Leaf, own), Want: http.StatusOK},
-		refused("a thief, without a certificate", newClient(apis.Leaf)),
-		refused("the thief, with a certificate of its own", newClient(apis.Leaf, thiefs)),
-		{Title: "the client, once more", Path: "/accounts", Token: token, Client: newClient(apis.Leaf, own), Want: http.StatusOK},
+		step("the client, with its certificate", own, http.StatusOK, ""),
+		step("a thief, without a certificate", all.client(), http.StatusUnauthorized, "invalid_token"),
+		step("the thief, with a certificate of its own", all.client(all.thief), http.StatusUnauthorized, "invalid_token"),
+		step("the client, once more", own, http.StatusOK, ""),
 	})
 }
 
 // newAPI guards a route as for any other token: a bound one passes only with its
 // certificate, whatever the policy.
-func newAPI(issuer *demo.BindingIssuer) (http.Handler, *jwks.Cache, error) {
-	keys, err := jwks.New(jwks.Config{URL: issuer.KeysURL})
+func newAPI(issuer string, client *http.Client) (http.Handler, *jwks.Cache, error) {
+	keys, err := jwks.New(jwks.Config{Issuer: issuer, Client: client})
 	if err != nil {
 		return nil, nil, err
 	}
 	v, err := validator.New(validator.Config{
-		Issuer:         issuer.URL,
+		Issuer:         issuer,
 		Audiences:      []string{apiName},
 		Keys:           keys,
 		RequireBinding: true, // this refuses the others
@@ -94,8 +98,9 @@ func newAPI(issuer *demo.BindingIssuer) (http.Handler, *jwks.Cache, error) {
 	return mux, keys, nil
 }
 
-// newServerTLS has the API ask for certificates. It need not know who signed them:
-// the token says which one is right, and TLS that the client has its key.
+// newServerTLS has the issuer and the API ask for certificates. Neither need know who
+// signed them: the issuer binds the token to whichever it is shown, the token tells
+// the API which one is right, and TLS both that the client has its key.
 func newServerTLS(own tls.Certificate) *tls.Config {
 	// snippet:server
 	return &tls.Config{
@@ -104,24 +109,4 @@ func newServerTLS(own tls.Certificate) *tls.Config {
 		MinVersion:   tls.VersionTLS12,
 	}
 	// end snippet
-}
-
-// newClient trusts the API's certificate and shows its own, if it has one.
-func newClient(api *x509.Certificate, own ...tls.Certificate) *http.Client {
-	trusted := x509.NewCertPool()
-	trusted.AddCert(api)
-	return &http.Client{
-		Timeout: 5 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{
-			Certificates: own,
-			RootCAs:      trusted,
-			MinVersion:   tls.VersionTLS12,
-		}},
-	}
-}
-
-// thumbprint is the x5t#S256 that tokens are bound by (RFC 8705 section 3.1).
-func thumbprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

@@ -34,7 +34,7 @@ func normalized(raw string) string {
 	}
 	port := u.Port()
 	host := strings.TrimSuffix(strings.Map(lowerASCII, u.Host), ":"+port)
-	if u.Scheme == "" || host == "" || host[0] != '[' && strings.IndexByte(host, ':') >= 0 {
+	if u.Scheme == "" || host == "" || host[0] != '[' && strings.IndexByte(host, ':') >= 0 || strings.IndexByte(host, '%') >= 0 {
 		return ""
 	}
 	if port != "" && (u.Scheme != "https" || port != "443") && (u.Scheme != "http" || port != "80") {

@@ -2,36 +2,33 @@ package interop_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
-	"github.com/countermark/countermark/internal/tokentest"
+	"github.com/countermark/countermark/authserver"
+	"github.com/countermark/countermark/jwks"
 	"github.com/countermark/countermark/middleware"
 	"github.com/countermark/countermark/validator"
 )
 
-// What came of a call of node/client.mjs.
+// An outcome is what came of a call of node/client.mjs.
 type outcome struct {
 	Call, Body, Scheme, Error string
 	Status                    int
 	Retry                     bool // a nonce is wanted
 }
 
-// The client of a JavaScript library gets through with every algorithm that it has
-// in common with us, and understands why if it does not.
+// The client of a JavaScript library gets bound tokens, and gets through with them,
+// with every algorithm that it has in common with us. If not, it understands why.
 func TestDPoP_Oauth4webapiGetsThrough(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
@@ -44,11 +41,12 @@ func TestDPoP_Oauth4webapiGetsThrough(t *testing.T) {
 	for _, alg := range []string{"ES256", "ES384", "ES512", "Ed25519", "PS256", "RS256"} {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
-			s := serveDPoP(t)
-			roots := pemFile(t, "CERTIFICATE", s.Certificate().Raw)
-			cmd := exec.CommandContext(t.Context(), node, "client.mjs", s.URL, alg)
+			issuer := serveIssuer(t)
+			api := serveDPoP(t, issuer)
+			roots := pemFile(t, "CERTIFICATE", api.Certificate().Raw) // httptest has one for all its servers
+			cmd := exec.CommandContext(t.Context(), node, "client.mjs", issuer.URL, api.URL, alg)
 			cmd.Dir = "node"
-			cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+roots)
+			cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+roots, "CLIENT_ID="+clientID, "CLIENT_SECRET="+secret)
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			out, err := cmd.Output()
@@ -63,8 +61,11 @@ func TestDPoP_Oauth4webapiGetsThrough(t *testing.T) {
 				}
 				got = append(got, o)
 			}
-			served := func(call string) outcome { return outcome{Call: call, Status: 200, Body: "served to user-1"} }
+			served := func(call string) outcome { return outcome{Call: call, Status: 200, Body: "served to " + clientID} }
 			want := []outcome{
+				{Call: "a token, no nonce yet", Status: 400, Error: "use_dpop_nonce", Retry: true},
+				{Call: "a token, the nonce of the refusal", Status: 200, Scheme: "dpop"},
+				{Call: "a token, the nonce known by now", Status: 200, Scheme: "dpop"},
 				served("a proof"),
 				served("a query"),
 				{Call: "no nonce yet", Status: 401, Scheme: "dpop", Error: "use_dpop_nonce", Retry: true},
@@ -81,19 +82,46 @@ func TestDPoP_Oauth4webapiGetsThrough(t *testing.T) {
 	}
 }
 
-// serveDPoP starts an API and a token endpoint over TLS. The endpoint is the test's
-// own, as authserver binds no tokens yet: it believes the proof that it is shown,
-// and binds a token to its key.
-func serveDPoP(t *testing.T) *httptest.Server {
+// serveIssuer starts an issuer over TLS, which wants nonces in proofs.
+func serveIssuer(t *testing.T) *httptest.Server {
 	t.Helper()
-	issuer := tokentest.NewKey(t, "key-1", "ES256")
-	policy := validator.Config{Issuer: tokentest.Issuer, Audiences: []string{tokentest.Audience}, Keys: tokentest.Keys{issuer}}
+	s := httptest.NewUnstartedServer(nil)
+	auth, err := authserver.New(authserver.Config{
+		Issuer: "https://" + s.Listener.Addr().String(),
+		Clients: []authserver.Client{{
+			ClientID:              clientID,
+			SecretHash:            authserver.HashOf(secret),
+			GrantTypes:            []string{"client_credentials"},
+			Scope:                 "orders:read",
+			Audience:              []string{audience},
+			DPoPBoundAccessTokens: true,
+		}},
+		DPoPNonceKey: bytes.Repeat([]byte("i"), 32),
+		Logger:       slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config.Handler = auth
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// serveDPoP starts an API over TLS, one of whose routes wants nonces in proofs.
+func serveDPoP(t *testing.T, issuer *httptest.Server) *httptest.Server {
+	t.Helper()
+	keys, err := jwks.New(jwks.Config{Issuer: issuer.URL, Client: issuer.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keys.Close() })
+	policy := validator.Config{Issuer: issuer.URL, Audiences: []string{audience}, Keys: keys, RequireBinding: true}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		token, _ := validator.TokenFromContext(req.Context())
-		_, _ = io.WriteString(w, "served to "+token.Subject())
+		_, _ = io.WriteString(w, "served to "+client(req.Context()))
 	})
 	mux := http.NewServeMux()
-	for pattern, nonceKey := range map[string][]byte{"GET /orders": nil, "POST /payments": make([]byte, 32)} {
+	for pattern, nonceKey := range map[string][]byte{"GET /orders": nil, "POST /payments": bytes.Repeat([]byte("a"), 32)} {
 		policy.NonceKey = nonceKey
 		v, err := validator.New(policy)
 		if err != nil {
@@ -101,50 +129,9 @@ func serveDPoP(t *testing.T) *httptest.Server {
 		}
 		mux.Handle(pattern, middleware.New(v, nil).Require("orders:read")(handler))
 	}
-	mux.HandleFunc("POST /token", func(w http.ResponseWriter, req *http.Request) {
-		thumbprint, err := proofKey(req.Header.Get("DPoP"))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		claims := tokentest.Claims(time.Now(), map[string]any{"cnf": map[string]any{"jkt": thumbprint}})
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(map[string]any{
-			"access_token": issuer.Token(t, nil, claims), "token_type": "DPoP", "expires_in": 300,
-		})
-	})
 	s := httptest.NewTLSServer(mux)
 	t.Cleanup(s.Close)
 	return s
-}
-
-// proofKey returns the thumbprint of the key in a proof's header (RFC 7638).
-func proofKey(proof string) (string, error) {
-	header, _, _ := strings.Cut(proof, ".")
-	data, err := base64.RawURLEncoding.DecodeString(header)
-	if err != nil {
-		return "", err
-	}
-	var h struct{ JWK map[string]any }
-	if err := json.Unmarshal(data, &h); err != nil {
-		return "", err
-	}
-	kty, _ := h.JWK["kty"].(string)
-	required := map[string][]string{"EC": {"crv", "kty", "x", "y"}, "OKP": {"crv", "kty", "x"}, "RSA": {"e", "kty", "n"}}[kty]
-	if required == nil {
-		return "", fmt.Errorf("kty %q", kty)
-	}
-	key := map[string]any{}
-	for _, name := range required {
-		key[name] = h.JWK[name]
-	}
-	canonical, err := json.Marshal(key)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(canonical)
-	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
 }
 
 // pemFile writes a file that is there until the test ends.

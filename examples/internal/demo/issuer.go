@@ -4,6 +4,8 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,18 +45,36 @@ type Issuer struct {
 	asked  atomic.Int64 // how often for its key set
 }
 
-// StartIssuer starts an issuer with the given clients on a free loopback port.
+// StartIssuer starts an issuer with the given clients on a free loopback port. It
+// wants a nonce of its own in DPoP proofs.
 func StartIssuer(ctx context.Context, clients ...authserver.Client) (*Issuer, error) {
 	listener, err := listen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	iss := &Issuer{URL: "http://" + listener.Addr().String()}
+	return newIssuer(listener, "http://", clients)
+}
+
+// StartIssuerTLS is [StartIssuer] over TLS, as cfg says.
+func StartIssuerTLS(ctx context.Context, cfg *tls.Config, clients ...authserver.Client) (*Issuer, error) {
+	listener, err := listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newIssuer(tls.NewListener(listener, cfg), "https://", clients)
+}
+
+func newIssuer(listener net.Listener, scheme string, clients []authserver.Client) (*Issuer, error) {
+	nonceKey := make([]byte, 32)
+	_, _ = rand.Read(nonceKey) // never fails
+	iss := &Issuer{URL: scheme + listener.Addr().String()}
+	var err error
 	iss.auth, err = authserver.New(authserver.Config{
-		Issuer:  iss.URL,
-		Clients: clients,
-		Now:     func() time.Time { return time.Now().Add(time.Duration(iss.offset.Load())) },
-		Logger:  slog.New(slog.DiscardHandler),
+		Issuer:       iss.URL,
+		Clients:      clients,
+		DPoPNonceKey: nonceKey,
+		Now:          func() time.Time { return time.Now().Add(time.Duration(iss.offset.Load())) },
+		Logger:       slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -92,26 +112,36 @@ func (iss *Issuer) RotateKey(ctx context.Context) error {
 // Token gets an access token by the client credentials grant (RFC 6749 section
 // 4.4), as any client would.
 func (iss *Issuer) Token(ctx context.Context, clientID string) (string, error) {
+	return iss.BoundToken(ctx, client, clientID, "Bearer")
+}
+
+// BoundToken is [Issuer.Token] by an HTTP client that shows a key, to which the
+// token is to be bound. The token is then one of the type that tokenType names.
+func (iss *Issuer) BoundToken(ctx context.Context, by *http.Client, clientID, tokenType string) (string, error) {
 	var answer struct {
 		AccessToken string `json:"access_token"`
+		TokenType   string `json:"token_type"`
 	}
-	err := iss.post(ctx, "/token", clientID, url.Values{"grant_type": {"client_credentials"}}, &answer)
+	err := iss.post(ctx, by, "/token", clientID, url.Values{"grant_type": {"client_credentials"}}, &answer)
+	if err == nil && !strings.EqualFold(answer.TokenType, tokenType) { // RFC 9449 section 5: not bound, then
+		err = fmt.Errorf("the issuer gave a token of the type %q, not %s", answer.TokenType, tokenType)
+	}
 	return answer.AccessToken, err
 }
 
 // Revoke revokes a token of the client's (RFC 7009).
 func (iss *Issuer) Revoke(ctx context.Context, clientID, token string) error {
-	return iss.post(ctx, "/revoke", clientID, url.Values{"token": {token}}, nil)
+	return iss.post(ctx, client, "/revoke", clientID, url.Values{"token": {token}}, nil)
 }
 
-func (iss *Issuer) post(ctx context.Context, path, clientID string, form url.Values, answer any) error {
+func (iss *Issuer) post(ctx context.Context, by *http.Client, path, clientID string, form url.Values, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, iss.URL+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(url.QueryEscape(clientID), url.QueryEscape(Secret)) // RFC 6749 section 2.3.1
-	resp, err := client.Do(req)
+	resp, err := by.Do(req)
 	if err != nil {
 		return err
 	}
