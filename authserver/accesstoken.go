@@ -123,6 +123,9 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 
 // sign makes a JWT of c.
 func (s *Server) sign(ctx context.Context, c *claims) (string, error) {
+	if err := s.syncKeys(ctx); err != nil {
+		return "", err
+	}
 	if err := s.rotateWhenDue(ctx); err != nil {
 		return "", err
 	}
@@ -208,7 +211,7 @@ func (s *Server) stored(ctx context.Context, token string) (*claims, error) {
 // verified reads a JWT that one of the published keys signed as an access token.
 // Its type keeps out what the same keys sign for another purpose (RFC 8725
 // section 3.11).
-func (s *Server) verified(_ context.Context, token string) (*claims, error) {
+func (s *Server) verified(ctx context.Context, token string) (*claims, error) {
 	var h struct {
 		Typ string `json:"typ"`
 		Alg string `json:"alg"`
@@ -218,7 +221,10 @@ func (s *Server) verified(_ context.Context, token string) (*claims, error) {
 	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != accessTokenType {
 		return nil, ErrNotFound
 	}
-	key := s.keys.verifier(h.Kid)
+	key, err := s.verifier(ctx, h.Kid)
+	if err != nil {
+		return nil, err
+	}
 	if key == nil || key.Algorithm != h.Alg {
 		return nil, ErrNotFound
 	}

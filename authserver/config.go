@@ -55,16 +55,20 @@ type Config struct {
 	Store Store
 	// Keys are the signing keys. The first one signs; the others are published
 	// only: keys whose tokens are still about, or one that is to sign after the
-	// next start. Empty means a new ES256 key, whose tokens nobody can verify
-	// after a restart. What [Server.RotateKeys] does is not written down: at the
+	// next start. What [Server.RotateKeys] does is then not written down: at the
 	// next start, and in other processes, the keys are those given here.
+	//
+	// Empty means those of the Store, if it is a [KeyStore], where the first server
+	// puts a new ES256 key. Without one it means a new ES256 key, whose tokens
+	// nobody can verify after a restart.
 	Keys []SigningKey
 	// KeyRotation is how long a key signs before a new one of the same algorithm
 	// takes over, in the way of RotateScheduled: at least an hour. Nothing runs in
 	// the background for it. The clock is read when a token is signed, so that a
 	// server of which nobody wants a token rotates later. It is for keys that the
-	// server makes itself, which the next start does not know: with Keys it is an
-	// error, and RotateKeys the way. 0 means that keys change by RotateKeys alone.
+	// server makes itself, and keeps in a [KeyStore] or loses at the next start:
+	// with Keys it is an error, and RotateKeys the way. 0 means that keys change by
+	// RotateKeys alone.
 	KeyRotation time.Duration
 	// TokenLifetime is how long an access token is good, in whole seconds and at
 	// most 24 hours. 0 means 10 minutes.
@@ -185,6 +189,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.keys, err = newKeyring(keys, s.now()); err != nil {
 		return nil, err
+	}
+	if len(cfg.Keys) == 0 {
+		s.keys.share(s.store)
 	}
 	s.path = strings.TrimSuffix(issuer.EscapedPath(), "/")
 	s.routes = s.newRoutes()

@@ -52,14 +52,41 @@ var rotations = [...]string{
 // or its ID was withdrawn. A key of [Config.Keys] that is only published may take
 // over, under the ID and for the algorithm that it has there.
 //
-// What it does is not written down: every process that signs for the issuer has
-// to be told, and the next start begins with [Config.Keys] again.
+// With a [KeyStore], every server on it learns of the rotation within ten seconds.
+// Without one, what it does is not written down: every process that signs for the
+// issuer has to be told, and the next start begins with [Config.Keys] again.
 func (s *Server) RotateKeys(ctx context.Context, next SigningKey, how Rotation) error {
+	return s.rotateKeys(ctx, next, how, func() bool { return true })
+}
+
+// rotateKeys is RotateKeys as long as wanted says so, of the keys as they are then.
+func (s *Server) rotateKeys(ctx context.Context, next SigningKey, how Rotation, wanted func() bool) error {
 	key, err := newSigningKey("RotateKeys: SigningKey", next)
 	if err != nil {
 		return err
 	}
-	if err := s.keys.rotate(key, how, s.now(), s.lifetime); err != nil {
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
+	err = ErrConflict
+	for try := 0; errors.Is(err, ErrConflict) && try < maxRotates; try++ { // with other servers that rotate
+		if s.keys.shared() {
+			if err := s.loadKeys(ctx); err != nil {
+				return err
+			}
+		}
+		if !wanted() {
+			return nil
+		}
+		now, lag := s.now(), time.Duration(0)
+		if s.keys.shared() {
+			lag = syncEvery
+		}
+		var ring []ringKey
+		if ring, err = s.keys.rotated(key, how, now, lag, s.lifetime); err == nil {
+			err = s.storeKeys(ctx, ring, now)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.emit(ctx, Event{Type: EventKeyRotation, KeyID: key.ID, Algorithm: key.Algorithm, Reason: rotations[how]})
@@ -73,7 +100,12 @@ type keyring struct {
 
 	mu        sync.Mutex          // held while the keys change
 	withdrawn map[string]struct{} // IDs and thumbprints that never come back
-	since     time.Time           // when the first key began to sign, for all that is known
+	since     time.Time           // when the first key began to sign, if it does not say so
+
+	store   KeyStore     // nil: nobody shares the keys
+	version int64        // of the store's set that the keys are; -1 before the first
+	checked atomic.Int64 // when that was looked at last, in Unix nanoseconds
+	due     atomic.Int64 // when to look again, likewise
 }
 
 type ringKey struct {
@@ -97,53 +129,62 @@ func newKeyring(keys []SigningKey, now time.Time) (*keyring, error) {
 		}
 		ring = append(ring, ringKey{signingKey: key, idle: i > 0})
 	}
-	r := &keyring{since: now}
+	r := &keyring{since: now, version: -1}
 	r.keys.Store(&ring)
 	return r, nil
 }
 
-func (r *keyring) rotate(next signingKey, how Rotation, now time.Time, lifetime time.Duration) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.isWithdrawn(next) {
-		return errors.New("authserver: RotateKeys: SigningKey: this key, or one with its ID, was withdrawn")
+// replace puts ring in the place of the keys that there are. Those of them that
+// are gone, though they had begun to sign and may not have ended, were withdrawn
+// and never come back. r.mu is held.
+func (r *keyring) replace(ring []ringKey, now time.Time) {
+	for _, k := range r.published(now) {
+		if find(ring, k.ID) == nil && !k.from.After(now) {
+			r.withdraw(k)
+		}
 	}
+	r.keys.Store(&ring)
+}
+
+func (r *keyring) withdraw(k ringKey) {
+	if r.withdrawn == nil {
+		r.withdrawn = make(map[string]struct{})
+	}
+	r.withdrawn[k.ID] = struct{}{}
+	r.withdrawn[k.published.thumbprint()] = struct{}{}
+}
+
+// rotated returns the keys after a rotation, of which others learn after lag. r.mu
+// is held.
+func (r *keyring) rotated(next signingKey, how Rotation, now time.Time, lag, lifetime time.Duration) ([]ringKey, error) {
 	ring := r.published(now)
+	if r.isWithdrawn(next) {
+		return nil, errors.New("authserver: RotateKeys: SigningKey: this key, or one with its ID, was withdrawn")
+	}
 	if known := find(ring, next.ID); known != nil && (!known.idle || known.published != next.published) {
-		return errors.New("authserver: RotateKeys: SigningKey.ID: a published key has it")
+		return nil, errors.New("authserver: RotateKeys: SigningKey.ID: a published key has it")
 	}
 	from := now
 	switch how {
 	case RotateScheduled:
-		from = now.Add(cacheTime)
+		from = now.Add(cacheTime + lag)
 	case RotateNow:
 		ring = slices.DeleteFunc(ring, func(k ringKey) bool { return k.from.After(now) })
 	case RotateAndWithdraw:
-		r.withdraw(ring, next)
+		for _, k := range ring {
+			if k.ID != next.ID && k.from.After(now) { // replace withdraws the others
+				r.withdraw(k)
+			}
+		}
 		ring = nil
 	default:
-		return errors.New("authserver: RotateKeys: unknown Rotation")
+		return nil, errors.New("authserver: RotateKeys: unknown Rotation")
 	}
 	ring = slices.DeleteFunc(ring, func(k ringKey) bool { return k.ID == next.ID }) // idle so far
 	if last := signerAt(ring, from); last != nil {
-		last.until = from.Add(lifetime + clockSkew)
+		last.until = from.Add(lag + lifetime + clockSkew)
 	}
-	ring = append(ring, ringKey{signingKey: next, from: from})
-	r.keys.Store(&ring)
-	return nil
-}
-
-// withdraw remembers all keys of a ring but one.
-func (r *keyring) withdraw(ring []ringKey, but signingKey) {
-	if r.withdrawn == nil {
-		r.withdrawn = make(map[string]struct{})
-	}
-	for _, k := range ring {
-		if k.ID != but.ID {
-			r.withdrawn[k.ID] = struct{}{}
-			r.withdrawn[k.published.thumbprint()] = struct{}{}
-		}
-	}
+	return append(ring, ringKey{signingKey: next, from: from}), nil
 }
 
 func (r *keyring) isWithdrawn(k signingKey) bool {

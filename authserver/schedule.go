@@ -32,7 +32,7 @@ func (s *Server) rotateWhenDue(ctx context.Context) error {
 		return nil
 	}
 	defer s.rotating.Store(false)
-	algorithm, due := s.keys.due(s.now(), s.rotation)
+	algorithm, due := s.keys.successorDue(s.now(), s.rotation)
 	if !due {
 		return nil
 	}
@@ -40,12 +40,15 @@ func (s *Server) rotateWhenDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.RotateKeys(ctx, next, RotateScheduled)
+	return s.rotateKeys(ctx, next, RotateScheduled, func() bool { // another server may have been faster
+		_, due := s.keys.successorDue(s.now(), s.rotation)
+		return due
+	})
 }
 
-// due reports whether a successor is to be published to the key that signs last
+// successorDue reports whether a successor is to be published to the key that signs last
 // of all, now or later, and with what algorithm.
-func (r *keyring) due(now time.Time, period time.Duration) (algorithm string, due bool) {
+func (r *keyring) successorDue(now time.Time, period time.Duration) (algorithm string, due bool) {
 	since := r.since
 	for _, k := range *r.keys.Load() {
 		if k.idle {

@@ -90,7 +90,7 @@ func (s *Server) newRoutes() map[string]route {
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
 		path + revokePath:     {methods: post, cors: true, serve: s.form(s.revoke)},
 		path + introspectPath: {methods: post, serve: s.form(s.introspect)},
-		path + jwksPath:       {methods: get, cors: true, serve: document(s.keySet)},
+		path + jwksPath:       {methods: get, cors: true, serve: s.withKeys(document(s.keySet))},
 
 		"/.well-known/oauth-authorization-server" + path: about, // RFC 8414 section 3.1
 		path + "/.well-known/openid-configuration":       about, // OpenID Connect Discovery section 4.1
