@@ -177,7 +177,7 @@ func TestBeside_ServeHTTP(t *testing.T) {
 			bound := map[string]any{"cnf": map[string]any{"x5t#S256": own.thumbprint()}}
 			s.wantAccepted(t, unary(t, s, bearer(t, bound)...), "hello user-1")
 
-			end := time.Unix(time.Now().Unix()+1, 0)
+			end := time.Unix(time.Now().Unix()+3, 0) // two seconds at least: a late call would be let live longer
 			client, err := s.client.FullDuplexCall(outgoing(t, bearer(t, map[string]any{"exp": end.Unix()})...))
 			if err != nil {
 				t.Fatal(err)
