@@ -63,6 +63,7 @@ type authorizationRequest struct {
 
 // A pushedRequest is what a client pushed (RFC 9126 section 2).
 type pushedRequest struct {
+	Issuer   string     `json:"iss"` // that it was pushed to
 	ClientID string     `json:"client_id"`
 	Params   url.Values `json:"params"`
 	// Until is when a browser must have brought it here, in Unix milliseconds.
@@ -138,7 +139,7 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 	if err := strictjson.Unmarshal(r.Data, &p); err != nil {
 		return nil, fmt.Errorf("record of a pushed request: %w", err)
 	}
-	if p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
+	if p.Issuer != s.issuer || p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
 		return nil, unusable
 	}
 	return p.Params, nil

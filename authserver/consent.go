@@ -100,7 +100,7 @@ func (c *client) isProven(redirectURI string) bool {
 // this.
 func (ar *authorizationRequest) consentKey(n *session) Hash {
 	list := func(texts []string) string { return strings.Join(slices.Sorted(slices.Values(texts)), " ") }
-	return HashOf(strings.Join([]string{n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience)}, "\x00"))
+	return HashOf(strings.Join([]string{n.Issuer, n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience)}, "\x00"))
 }
 
 func (s *Server) hasConsented(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {

@@ -43,7 +43,7 @@ func (s *Server) push(ctx context.Context, r *request) (any, error) {
 		params.Set(dpopJKT, ar.confirmation.JKT)
 	}
 	until := s.now().Add(requestLifetime)
-	data, err := json.Marshal(&pushedRequest{ClientID: r.client.ClientID, Params: params, Until: until.UnixMilli()})
+	data, err := json.Marshal(&pushedRequest{Issuer: s.issuer, ClientID: r.client.ClientID, Params: params, Until: until.UnixMilli()})
 	if err != nil {
 		return nil, fmt.Errorf("pushed request: %w", err)
 	}

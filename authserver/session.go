@@ -30,6 +30,7 @@ const (
 // A session is that a person signed in with a browser. It never changes: who
 // signs in again gets another one.
 type session struct {
+	Issuer   string `json:"iss"` // whose session it is: others may share the store
 	Subject  string `json:"sub"`
 	Username string `json:"username"`
 	AuthTime int64  `json:"auth_time"` // Unix seconds
@@ -130,6 +131,9 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
+	if n.Issuer != s.issuer {
+		return &session{}, nil
+	}
 	return n, nil
 }
 
@@ -148,7 +152,7 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 		}
 	}
 	data, err := json.Marshal(&session{
-		Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
+		Issuer: s.issuer, Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
