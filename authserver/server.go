@@ -29,6 +29,7 @@ type Server struct {
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
 	rotating atomic.Bool   // whether somebody sees to the next key
+	stalled  time.Time     // when whoever sees to it last failed
 	lifetime time.Duration
 	origins  []string
 	now      func() time.Time
