@@ -63,9 +63,9 @@ type authorizationRequest struct {
 
 // A pushedRequest is what a client pushed (RFC 9126 section 2).
 type pushedRequest struct {
-	Issuer   string     `json:"iss"` // that it was pushed to
-	ClientID string     `json:"client_id"`
-	Params   url.Values `json:"params"`
+	Issuer   string `json:"iss"` // that it was pushed to
+	ClientID string `json:"client_id"`
+	Params   string `json:"params"` // form-encoded: JSON cannot hold the bytes of every state
 	// Until is when a browser must have brought it here, in Unix milliseconds.
 	// The record lasts longer, for those who are at it.
 	Until int64 `json:"until"`
@@ -142,7 +142,7 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 	if p.Issuer != s.issuer || p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
 		return nil, unusable
 	}
-	return p.Params, nil
+	return url.ParseQuery(p.Params)
 }
 
 // check checks the parameters of ar.client's request and keeps what they say: the
