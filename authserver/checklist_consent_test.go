@@ -79,6 +79,29 @@ func TestPoint15_ConsentIsRememberedForWhatItWasAbout(t *testing.T) {
 	}
 }
 
+// Consent is remembered for 30 days whenever it was given, and again after that,
+// though nothing has cleared away the expired record.
+func TestPoint15_ConsentIsRememberedAgainOnceItExpired(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	asked := func() bool {
+		b := i.browser()
+		return b.signIn(b.authorize(authParams(web)), "alice").title == "Allow access?"
+	}
+	for range 5 {
+		i.browser().grant(authParams(web))
+		i.clock.Advance(30*24*time.Hour - time.Second)
+		if asked() {
+			t.Error("asked again within 30 days")
+		}
+		i.clock.Advance(time.Second)
+		if !asked() {
+			t.Error("not asked after 30 days")
+		}
+		i.clock.Advance(5 * 24 * time.Hour)
+	}
+}
+
 func TestPoint15_NobodyConsentsWhoIsNotSignedIn(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")
