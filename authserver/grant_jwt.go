@@ -42,6 +42,12 @@ func (s *Server) jwtBearer(ctx context.Context, r *request) (*tokenResponse, err
 	if err != nil {
 		return nil, err
 	}
+	switch taken, err := s.isClient(ctx, subject); {
+	case err != nil:
+		return nil, err
+	case taken:
+		return nil, refuse(invalidGrant, "the issuer may not speak for a client")
+	}
 	scope, err := issuer.scope(r, a)
 	if err != nil {
 		return nil, err

@@ -41,6 +41,7 @@ type Server struct {
 
 	// For people to sign in; login is nil where nobody can.
 	login    func(ctx context.Context, username, password string) (User, error)
+	subjects map[string]bool // of Config.Users
 	throttle *throttle
 	pages    *pages
 	cookie   string // its name
