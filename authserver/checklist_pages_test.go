@@ -36,6 +36,25 @@ func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	return pages
 }
 
+// Whoever opens the address of a form again is a person.
+func TestPoint17_AWrongMethodAtAPageIsAPage(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "/tenant")
+	b := i.browser()
+	for path, allow := range map[string]string{"/authorize": "GET, POST", "/login": "POST", "/consent": "POST"} {
+		req, err := http.NewRequest(http.MethodPut, i.url+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := b.send(req); !s.isPage(405) || s.header.Get("Allow") != allow {
+			t.Errorf("%s: %d %v %s", path, s.status, s.header, s.body)
+		}
+	}
+	if s := b.get(i.url + "/login"); !s.isPage(405) || s.header.Get("X-Frame-Options") != "DENY" {
+		t.Errorf("GET: %d %v %s", s.status, s.header, s.body)
+	}
+}
+
 func TestPoint09_FormPost(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")

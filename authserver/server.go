@@ -54,6 +54,7 @@ type Server struct {
 type route struct {
 	methods []string
 	cors    bool // whether pages of other origins may use it
+	page    bool // whether it is for people
 	serve   http.HandlerFunc
 }
 
@@ -76,7 +77,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !slices.Contains(rt.methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(rt.methods, ", "))
-		s.writeError(w, r, nil, refuseWith(http.StatusMethodNotAllowed, invalidRequest, "the method is not allowed here"))
+		refused := refuseWith(http.StatusMethodNotAllowed, invalidRequest, "the method is not allowed here")
+		if rt.page {
+			s.writeErrorPage(w, r, nil, refused)
+			return
+		}
+		s.writeError(w, r, nil, refused)
 		return
 	}
 	rt.serve(w, r)
@@ -99,9 +105,9 @@ func (s *Server) newRoutes() map[string]route {
 		"/.well-known/openid-configuration" + path:       about, // RFC 8414 section 5
 	}
 	if s.login != nil {
-		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, serve: s.authorize}
-		routes[path+signInPath] = route{methods: post, serve: s.signInForm}
-		routes[path+consentPath] = route{methods: post, serve: s.consentForm}
+		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.authorize}
+		routes[path+signInPath] = route{methods: post, page: true, serve: s.signInForm}
+		routes[path+consentPath] = route{methods: post, page: true, serve: s.consentForm}
 		routes[path+parPath] = route{methods: post, cors: true, serve: s.formWith(http.StatusCreated, s.push)}
 	}
 	return routes
