@@ -122,6 +122,7 @@ type screen struct {
 	title  string
 	text   string
 	action string
+	link   string     // the last one
 	fields url.Values // of the one form, buttons left out
 }
 
@@ -283,6 +284,8 @@ func (s *screen) parse(t testing.TB) {
 			s.text += n.Data + " "
 		case n.Data == "form":
 			s.action = attr("action")
+		case n.Data == "a":
+			s.link = attr("href")
 		case n.Data == "input":
 			s.fields.Set(attr("name"), attr("value"))
 		}

@@ -56,6 +56,46 @@ func TestPoint12_FormsOfOthersAreForbidden(t *testing.T) {
 	}
 }
 
+// Of two pages that are open, the sign-in on one makes the form of the other
+// worthless, and the person can go on nevertheless.
+func TestPoint12_AFormOfBeforeTheSignInLeadsOn(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "/tenant")
+	b := i.browser()
+	one, two := b.authorize(authParams(web)), b.authorize(authParams(web, "state", "two"))
+	consent := b.signIn(one, "alice")
+	goOn := func(s *screen, wantState string) {
+		t.Helper()
+		if !s.isPage(403) || !strings.HasPrefix(s.link, "/tenant/authorize?") {
+			t.Fatalf("%d %s", s.status, s.body)
+		}
+		s = b.get(i.host + s.link)
+		if s.title != "Allow access?" {
+			t.Fatalf("%d %s", s.status, s.body)
+		}
+		if s = b.submit(s, "decision", "allow"); !s.response().Has("code") || s.response().Get("state") != wantState {
+			t.Errorf("%d %s", s.status, s.header.Get("Location"))
+		}
+	}
+	b.header.Set("Sec-Fetch-Site", "same-origin")
+	goOn(b.submit(two, "username", "alice", "password", "alice-password"), "two")
+	again := b.authorize(authParams(web, "prompt", "login", "state", "three"))
+	b.signIn(again, "bob")
+	goOn(b.submit(consent, "decision", "allow"), state)
+
+	b.header.Set("Sec-Fetch-Site", "same-site")
+	if s := b.submit(consent, "decision", "allow"); !s.isPage(403) || s.link != "" {
+		t.Errorf("a page of another site leads on: %s", s.body)
+	}
+	b.header.Del("Sec-Fetch-Site")
+	if s := i.browser().submit(consent, "decision", "allow"); !s.isPage(403) || s.link != "" || !strings.Contains(s.text, "cookies may be turned off") {
+		t.Errorf("without a cookie: %s", s.body)
+	}
+	if s := b.submit(consent, "csrf", "x", "request", `"><script>&client_id="><script>`); !s.isPage(403) || strings.Contains(string(s.body), "<script>") {
+		t.Errorf("%s", s.body)
+	}
+}
+
 func TestPoint12_GETNeverGrants(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")

@@ -187,7 +187,10 @@ func csrfToken(secret string, about ...string) string {
 // Sec-Fetch-Site is heard if it is there. Origin is not: with the Referrer-Policy
 // of the pages it is null.
 func (s *Server) genuine(r *http.Request, secret, token string, about ...string) bool {
-	site := r.Header.Values("Sec-Fetch-Site")
-	return secret != "" && hmac.Equal([]byte(token), []byte(csrfToken(secret, about...))) &&
-		!slices.ContainsFunc(site, func(v string) bool { return v != "same-origin" && v != "none" })
+	return secret != "" && hmac.Equal([]byte(token), []byte(csrfToken(secret, about...))) && isSameOrigin(r)
+}
+
+// isSameOrigin reports whether nothing says that r comes of another site's page.
+func isSameOrigin(r *http.Request) bool {
+	return !slices.ContainsFunc(r.Header.Values("Sec-Fetch-Site"), func(v string) bool { return v != "same-origin" && v != "none" })
 }
