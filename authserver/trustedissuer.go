@@ -109,6 +109,8 @@ func (s *Server) newTrustedIssuer(t *TrustedIssuer) (*trustedIssuer, error) {
 		return nil, errors.New(".Issuer: required")
 	case t.Issuer == s.issuer:
 		return nil, errors.New(".Issuer: is this server, whose tokens are no assertions")
+	case t.Keys != nil && isNil(t.Keys):
+		return nil, fmt.Errorf(".Keys: is a nil %T", t.Keys)
 	case (t.Keys == nil) == (t.JWKS == nil):
 		return nil, errors.New(".Keys: either it or JWKS is required")
 	case !ok:
