@@ -40,6 +40,7 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 		s.showSignIn(w, r, step.ar, http.StatusOK, username, wrongCredentials)
 		return
 	case err != nil:
+		attempt.takeBack()
 		s.writeErrorPage(w, r, step.ar.client, err)
 		return
 	}
