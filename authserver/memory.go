@@ -74,7 +74,7 @@ func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
 	if c == nil {
 		return errors.New("authserver: PutClient: the client is nil")
 	}
-	if _, err := newStoredClient(c); err != nil {
+	if _, err := newStoredClient(c, parseKeys); err != nil {
 		return fmt.Errorf("authserver: PutClient (%q): %w", c.ClientID, err)
 	}
 	m.mu.Lock()

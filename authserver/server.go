@@ -25,6 +25,7 @@ type Server struct {
 	clients  map[string]*client // those of the configuration, by client_id
 	issuers  map[string]*trustedIssuer
 	keySets  *keySets // of clients
+	parsed   parsedKeys
 	store    Store
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
