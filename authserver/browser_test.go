@@ -77,7 +77,7 @@ func startWeb(t testing.TB, path string, edits ...func(*authserver.Config)) *iss
 			},
 			authserver.Client{
 				ClientID: native.id, SecretHash: authserver.HashOf(native.secret), GrantTypes: grant, SkipConsent: true,
-				RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]:8080/cb?x=y", "http://localhost:8080/cb", "com.example.app:/cb", "https://localhost/cb"},
+				RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]:8080/cb?x=y", "http://localhost:8080/cb", "com.example.app:/cb", "https://localhost/cb", "https://LOCALHOST./cb"},
 				Scope:        "orders:read", Audience: []string{ordersAPI},
 			},
 		)

@@ -34,7 +34,7 @@ func TestPoint15_NoSilentApprovalOnPeoplesMachines(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")
 	b := i.browser()
-	for _, uri := range []string{"http://127.0.0.1:49152/cb", "http://[::1]:49152/cb?x=y", "http://localhost:8080/cb", "https://localhost/cb", "com.example.app:/cb"} {
+	for _, uri := range []string{"http://127.0.0.1:49152/cb", "http://[::1]:49152/cb?x=y", "http://localhost:8080/cb", "https://localhost/cb", "https://LOCALHOST./cb", "com.example.app:/cb"} {
 		params := authParams(native, "redirect_uri", uri)
 		b.grant(params)
 		if s := b.authorize(params); s.title != "Allow access?" {

@@ -94,7 +94,7 @@ func (ar *authorizationRequest) insistsOnConsent() bool {
 // RFC 9700 section 4.14).
 func (c *client) isProven(redirectURI string) bool {
 	u, err := url.Parse(redirectURI)
-	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(u.Hostname()) && !c.public()
+	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")) && !c.public()
 }
 
 // consentKey is the key of the record that a person let a client have exactly
