@@ -54,7 +54,7 @@ func (c *client) checkAuth(parse keyParser) error {
 	case !slices.Contains(authMethods, method):
 		return notSupported("token_endpoint_auth_method", method, authMethods)
 	case hashed && c.SecretHash == Hash{}:
-		return errors.New("SecretHash: required, HashOf the client's secret")
+		return fmt.Errorf("SecretHash: required for %s: HashOf the client's secret; a public client has token_endpoint_auth_method none", method)
 	case hashed && c.SecretHash == HashOf(""):
 		return errors.New("SecretHash: is that of an empty secret")
 	case !hashed && c.SecretHash != Hash{}:
