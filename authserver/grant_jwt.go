@@ -57,7 +57,7 @@ func (s *Server) jwtBearer(ctx context.Context, r *request) (*tokenResponse, err
 		return nil, err
 	}
 	if a.id != "" {
-		fresh, err := s.once(ctx, AssertionID, assertionKey(a.issuer, a.id), a.expiry.Add(leeway))
+		fresh, err := s.once(ctx, AssertionID, assertionKey(a.issuer, a.id), a.remembered())
 		switch {
 		case err != nil:
 			return nil, err
