@@ -26,7 +26,8 @@ type MemoryStoreOptions struct {
 	// or by revoking its own tokens, and then nobody has room for more of that
 	// until it expires; anybody can fill it with DPoP proofs, and with pushed
 	// requests, who knows a public client. Where clients do not trust each other,
-	// limit the rate of each in front of the server.
+	// limit the rate of each in front of the server. Refresh tokens that were used
+	// stay until their grant ends, to be known when they come again.
 	MaxRecords int
 }
 
@@ -122,7 +123,9 @@ func (m *MemoryStore) Get(_ context.Context, kind Kind, key Hash) (Record, error
 	if !ok {
 		return Record{}, ErrNotFound
 	}
-	return r.clone(), nil
+	got := r.clone()
+	got.Spent = r.spent
+	return got, nil
 }
 
 // Consume implements [Store].
