@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/countermark/countermark/authserver"
 )
@@ -62,8 +63,40 @@ func TestRFC9126_Section2_2_ARequestURIIsGoodAtItsIssuerAlone(t *testing.T) {
 	}
 }
 
+func TestPoint24_ARefreshTokenIsGoodAtItsIssuerAlone(t *testing.T) {
+	t.Parallel()
+	ours, theirs := twoIssuers(t)
+	token, _ := theirs.signedUp()
+	if a := ours.refresh(web, token); a.status != 400 || a.member("error") != "invalid_grant" {
+		t.Errorf("another issuer's refresh token: %d %s", a.status, a.body)
+	}
+	if ours.active(web, token) {
+		t.Error("another issuer's refresh token is active")
+	}
+	if a := ours.post("/revoke", web, form("token", token)); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	next, _ := theirs.rotated(web, token)
+	if a := ours.refresh(web, next); a.status != 400 {
+		t.Errorf("another issuer's next refresh token: %d %s", a.status, a.body)
+	}
+	theirs.clock.Advance(time.Minute)
+	theirs.refresh(web, token) // a second time, of which alice is to be told
+	if s := signInOnly(ours); s.status != 303 {
+		t.Errorf("told of a theft at another issuer: %d %s", s.status, s.body)
+	}
+	if s := signInOnly(theirs); s.status != 200 || s.title != "Before you go on" {
+		t.Errorf("not told of a theft: %d %s", s.status, s.body)
+	}
+}
+
+func signInOnly(i *issuer) *screen {
+	b := i.browser()
+	return b.submit(b.authorize(authParams(web)), "username", "alice", "password", "alice-password")
+}
+
 func twoIssuers(t *testing.T) (ours, theirs *issuer) {
 	t.Helper()
 	store := authserver.NewMemoryStore(nil)
-	return startWeb(t, "/ours", withStore(store)), startWeb(t, "/theirs", withStore(store))
+	return startWeb(t, "/ours", withStore(store), withRefresh), startWeb(t, "/theirs", withStore(store), withRefresh)
 }
