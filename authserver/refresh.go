@@ -132,6 +132,9 @@ func (s *Server) readRefresh(ctx context.Context, token string) (*refreshToken, 
 	if err := strictjson.Unmarshal(t.grant.Data, &t.authorization); err != nil {
 		return nil, fmt.Errorf("grant: %w", err)
 	}
+	if s.isGone(t.authorization.Subject) {
+		return nil, ErrNotFound
+	}
 	return t, nil
 }
 

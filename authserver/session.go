@@ -131,7 +131,7 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
-	if n.Issuer != s.issuer {
+	if n.Issuer != s.issuer || s.isGone(n.Subject) {
 		return &session{}, nil
 	}
 	return n, nil

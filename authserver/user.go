@@ -110,6 +110,11 @@ func newPeople(users []User) (*people, error) {
 	return p, nil
 }
 
+// isGone reports whether a subject is that of nobody any more, for all that is
+// known: who is among Config.Users no longer has no use of a session, nor anybody of
+// what they let clients do. Of Config.Login nothing is known before a sign-in.
+func (s *Server) isGone(subject string) bool { return s.subjects != nil && !s.subjects[subject] }
+
 // isClient reports whether a subject is the client_id of a client: an API would
 // take one for the other (RFC 9068 section 5).
 func (s *Server) isClient(ctx context.Context, subject string) (bool, error) {
