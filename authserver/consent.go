@@ -103,7 +103,8 @@ func (c *client) isProven(redirectURI string) bool {
 func (ar *authorizationRequest) consentKey(n *session, at time.Time) Hash {
 	list := func(texts []string) string { return strings.Join(slices.Sorted(slices.Values(texts)), " ") }
 	period := strconv.FormatInt(at.Unix()/int64(consentLifetime/time.Second), 10)
-	return HashOf(strings.Join([]string{n.Issuer, n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), period}, "\x00"))
+	about := []string{n.Issuer, n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), period}
+	return HashOf(strings.Join(about, "\x00"))
 }
 
 func (s *Server) hasConsented(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {

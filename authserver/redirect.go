@@ -23,7 +23,7 @@ func checkRedirectURI(raw string) error {
 	case err == nil && strings.Contains(u.Scheme, ".") && u.User == nil && !strings.Contains(raw, "#"):
 		return nil // RFC 8252 section 7.1
 	case err == nil && u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("must use https, http on a loopback host, or a private-use scheme with a dot, such as com.example.app (RFC 8252 section 7.1)")
+		return errors.New("must use https, http on a loopback host, or a private-use scheme with a dot, as com.example.app has (RFC 8252)")
 	}
 	if err := fetch.CheckURL(raw); err != nil {
 		return err
