@@ -59,10 +59,11 @@ type Client struct {
 	TLSClientAuthSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
 	TLSClientAuthSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 	// GrantTypes are the grants that the client may use: authorization_code,
-	// client_credentials, urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
+	// client_credentials, urn:ietf:params:oauth:grant-type:device_code (RFC 8628),
+	// urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
 	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). A public client
-	// may use authorization_code and jwt-bearer alone. Empty means none, unlike in
-	// RFC 7591.
+	// may use authorization_code, device_code and jwt-bearer alone. Empty means none,
+	// unlike in RFC 7591.
 	GrantTypes []string `json:"grant_types,omitempty"`
 	// RedirectURIs are where a person may be sent back to: https, http on a
 	// loopback host, or a private-use scheme with a dot (RFC 8252 section 7.1).
@@ -106,9 +107,9 @@ type Client struct {
 	RequirePushedRequests bool `json:"require_pushed_authorization_requests,omitempty"`
 	// SkipConsent is for clients of one's own: who signs in is not asked whether
 	// the client may have what it asks for. It has no effect where another
-	// program could pass itself off as the client: of a public client, and with
-	// redirect URIs other than https. The name is that of Ory Hydra's client
-	// metadata.
+	// program could pass itself off as the client, of a public client and with
+	// redirect URIs other than https, and none on devices (RFC 8628). The name is
+	// that of Ory Hydra's client metadata.
 	SkipConsent bool `json:"skip_consent,omitempty"`
 }
 

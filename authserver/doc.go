@@ -12,15 +12,19 @@
 //	POST /login       the form of the sign-in page
 //	POST /consent     the form of the consent page
 //	POST /par         pushed authorization requests (RFC 9126)
-//	POST /token       authorization_code and client_credentials (RFC 6749), the
-//	                  assertions of others (RFC 7523), token exchange (RFC 8693)
+//	GET  /device      asks a person for the code that their device shows, as POST does
+//	POST /device_authorization
+//	                  begins what a person ends there (RFC 8628)
+//	POST /token       authorization_code and client_credentials (RFC 6749), device
+//	                  codes (RFC 8628), the assertions of others (RFC 7523), token
+//	                  exchange (RFC 8693)
 //	POST /introspect  what a token says and whether it is good (RFC 7662)
 //	POST /revoke      the end of a token (RFC 7009)
 //	GET  /jwks        the public keys (RFC 7517)
 //
 // The metadata is at both well-known places, /.well-known/oauth-authorization-server
 // and /.well-known/openid-configuration; for an issuer with a path, where RFC
-// 8414 sections 3.1 and 5 put them. The first four are there if people can sign in
+// 8414 sections 3.1 and 5 put them. The first six are there if people can sign in
 // at all: with [Config.Users] or [Config.Login].
 //
 // # Authorization codes
@@ -40,6 +44,29 @@
 //
 // A client may have a code bound to its DPoP key, by dpop_jkt or by a proof with
 // its pushed request (RFC 9449 section 10): then only who has the key redeems it.
+//
+// # Devices
+//
+// A device without a browser, or without a keyboard, shows a code of eight letters, and
+// a person types it at /device in a browser of their own (RFC 8628). The codes last
+// ten minutes, the device asks every five seconds and is told slow_down if it asks
+// more often, and the device code works once, as an authorization code does.
+//
+// Whoever shows somebody the code of their own device, in a message say, hopes to
+// have it let in (RFC 8628 section 5.4). So the person is always asked, whatever
+// they allowed before and whatever [Client.SkipConsent] says; the page shows the
+// code, and says to go on only with a device that they have before them. A code that
+// is in the link, as in verification_uri_complete, is filled in and no more. The
+// first answer counts, even of several at once.
+//
+// After ten codes from one address that are not in use, each further attempt has to
+// wait half a minute: status 429 with Retry-After. It is counted as sign-ins are,
+// see below. In the store the user code is found by a hash, which hides so short a
+// code from nobody who reads the store: they could let devices in that wait, in
+// their own name.
+//
+// The endpoint allows requests across origins as the token endpoint does, since the
+// apps of many televisions are web pages.
 //
 // # People
 //

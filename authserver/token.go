@@ -9,6 +9,7 @@ import (
 // Names, which gosec takes for credentials.
 const (
 	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     //nolint:gosec // RFC 7523 section 2.1
+	deviceGrant   = "urn:ietf:params:oauth:grant-type:device_code"    // RFC 8628 section 3.4
 	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // RFC 8693 section 2.1
 
 	accessTokenKind = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // RFC 8693 section 3
@@ -20,6 +21,7 @@ const (
 var grants = map[string]func(*Server, context.Context, *request) (*tokenResponse, error){
 	authorizationCodeGrant: (*Server).authorizationCode,
 	"client_credentials":   (*Server).clientCredentials,
+	deviceGrant:            (*Server).deviceCode,
 	jwtBearer:              (*Server).jwtBearer,
 	tokenExchange:          (*Server).tokenExchange,
 }
@@ -31,11 +33,12 @@ func (s *Server) grantTypes() []string {
 	return slices.DeleteFunc(grantTypes(), func(g string) bool { return !s.has(g) })
 }
 
-// has reports whether a known grant type works at this server: for a code somebody
-// has to be able to sign in, and for an assertion somebody has to be trusted.
+// has reports whether a known grant type works at this server: for a code, of
+// a device too, somebody has to be able to sign in, and for an assertion somebody
+// has to be trusted.
 func (s *Server) has(grantType string) bool {
 	switch grantType {
-	case authorizationCodeGrant:
+	case authorizationCodeGrant, deviceGrant:
 		return s.login != nil
 	case jwtBearer:
 		return len(s.issuers) > 0
