@@ -44,12 +44,7 @@ func (s *Server) authorizeByGet(w http.ResponseWriter, r *http.Request) {
 		s.writeErrorPage(w, r, nil, err)
 		return
 	}
-	s.resume(w, authorizePath, form.Encode())
-}
-
-// resume has the browser begin an authorization request again.
-func (s *Server) resume(w http.ResponseWriter, path, query string) {
-	seeOther(w, s.path+path+"?"+query)
+	seeOther(w, s.path+authorizePath+"?"+form.Encode())
 }
 
 func parseQuery(query string) (url.Values, error) {

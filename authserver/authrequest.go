@@ -255,12 +255,13 @@ func (ar *authorizationRequest) checkPrompt(params url.Values) error {
 	return nil
 }
 
-// path is where the browser begins the request again.
-func (ar *authorizationRequest) path() string {
+// resumeURL is where the browser begins ar again.
+func (s *Server) resumeURL(ar *authorizationRequest) string {
+	path := authorizePath
 	if ar.device != nil {
-		return devicePath
+		path = devicePath
 	}
-	return authorizePath
+	return s.path + path + "?" + ar.query
 }
 
 // forms is where the forms of its pages may lead, in the end.

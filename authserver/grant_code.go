@@ -48,7 +48,7 @@ func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *sessi
 		return "", fmt.Errorf("authorization code: %w", err)
 	}
 	code := newSecret()
-	record := Record{Grant: rand.Text(), Data: data, Expiry: now.Add(codeLifetime + s.lifetime)}
+	record := Record{Grant: rand.Text(), Data: data, Expiry: s.grantEnd(ar.client).Add(codeLifetime)}
 	err = s.write(ctx, func() error { return s.store.Put(ctx, AuthorizationCode, HashOf(code), record) })
 	return code, err
 }
@@ -111,14 +111,14 @@ func (c *client) isOnlyRedirectURI(uri string) bool {
 	return slices.Equal(c.RedirectURIs, []string{uri})
 }
 
-// createGrant writes down what was authorized. That it is there already is fine:
-// a retry, or one of several at once.
-func (s *Server) createGrant(ctx context.Context, a *authorization, id string) error {
+// createGrant writes down what was authorized, and until when. That it is there
+// already is fine: a retry, or one of several at once.
+func (s *Server) createGrant(ctx context.Context, a *authorization, id string, end time.Time) error {
 	data, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("grant: %w", err)
 	}
-	g := Grant{ID: id, Data: data, Expiry: s.now().Add(s.lifetime + clockSkew)}
+	g := Grant{ID: id, Data: data, Expiry: end.Add(clockSkew)}
 	return s.write(ctx, func() error {
 		err := s.store.CreateGrant(ctx, g)
 		if errors.Is(err, ErrExists) {

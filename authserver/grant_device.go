@@ -39,7 +39,8 @@ func (s *Server) keepDecision(ctx context.Context, ar *authorizationRequest, n *
 	if err != nil {
 		return false, fmt.Errorf("decision about a device: %w", err)
 	}
-	return s.putOnce(ctx, DeviceDecision, ar.device.key, Record{Grant: rand.Text(), Data: data, Expiry: until.Add(s.lifetime)})
+	record := Record{Grant: rand.Text(), Data: data, Expiry: s.grantEnd(ar.client).Add(deviceCodeLifetime)}
+	return s.putOnce(ctx, DeviceDecision, ar.device.key, record)
 }
 
 // deviceCode answers a device that asks whether it may have tokens by now (RFC

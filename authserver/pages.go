@@ -41,6 +41,9 @@ type page struct {
 	UserCode         string // of the device that asks
 	Denied           bool   // whether the device was told no
 
+	Notices []notice
+	Next    string // where the browser goes on, within the issuer
+
 	Target template.URL // where the answer goes, for the browser
 	Params []pageParam
 }

@@ -23,7 +23,7 @@ type ticket struct {
 // time brought is revoked (RFC 6749 section 10.5), since one of the two is a thief.
 func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenResponse, error) {
 	a := *t.allowed
-	a.grant = t.grant
+	a.grant, a.until = t.grant, s.grantEnd(r.client)
 	var err error
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
@@ -34,17 +34,34 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 
 	// The grant comes first, so that whoever finds the ticket spent has something
 	// to revoke, and it is the same for all who get here.
-	if err := s.createGrant(ctx, t.allowed, t.grant); err != nil {
+	if err := s.createGrant(ctx, t.allowed, t.grant, a.until); err != nil {
 		return nil, err
 	}
 	switch outcome, err := s.consume(ctx, t.kind, t.key); {
 	case err != nil:
 		return nil, err
 	case outcome == First:
-		return s.issue(ctx, r, &a)
+		return s.begin(ctx, r, &a)
 	default:
 		return nil, s.replayed(ctx, t)
 	}
+}
+
+// begin issues the first tokens of a grant that is written down.
+func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
+	var refreshToken string
+	if r.client.may(refreshTokenGrant) {
+		var err error
+		if refreshToken, err = s.newRefreshToken(ctx, r, a.grant, a.until); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := s.issue(ctx, r, a)
+	if err != nil {
+		return nil, err
+	}
+	answer.RefreshToken = refreshToken
+	return answer, nil
 }
 
 // late answers who comes with a ticket of their own too late: it may have been in
@@ -64,7 +81,7 @@ func (s *Server) late(ctx context.Context, t *ticket) error {
 func (s *Server) replayed(ctx context.Context, t *ticket) error {
 	reason, now := t.name+" replayed", s.now()
 	err := s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, t.grant, reason, now, now.Add(s.lifetime+clockSkew))
+		return s.store.RevokeGrant(ctx, t.grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
 	})
 	if err != nil {
 		return err

@@ -167,7 +167,7 @@ func TestRFC8628_3_4_OneOfManyPollsWins(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")
 	b := i.browser()
-	for range 20 {
+	for range 50 {
 		d := i.device(tv)
 		if s := b.submit(b.consent(d.userCode), "decision", "allow"); s.status != 200 {
 			t.Fatalf("%d %s", s.status, s.body)
@@ -219,5 +219,31 @@ func TestRFC8628_3_4_DPoP(t *testing.T) {
 	a := poll(i.proof(k, nil))
 	if cnf, _ := i.bound(a.member("access_token")).(edits); a.member("token_type") != "DPoP" || cnf["jkt"] != k.Thumbprint(t) {
 		t.Errorf("%d %s, bound to %v", a.status, a.body, cnf)
+	}
+}
+
+// A device that may have refresh tokens gets one, and a replay of its code ends
+// that, too, for as long as it lives.
+func TestRFC8628_3_4_RefreshTokens(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", func(c *authserver.Config) {
+		for n := range c.Clients {
+			if c.Clients[n].ClientID == box.id {
+				c.Clients[n].GrantTypes = []string{deviceGrant, "refresh_token"}
+			}
+		}
+	})
+	d := i.device(box).decide("allow")
+	a := d.poll()
+	next, _ := i.rotated(box, a.member("refresh_token"))
+	i.clock.Advance(29 * 24 * time.Hour)
+	next, access := i.rotated(box, next)
+	i.wantGrantRefused("a replay of the device code", d.poll())
+	i.wantGrantRefused("the refresh token after it", i.refresh(box, next))
+	if i.active(orders, access) {
+		t.Error("the access token is still good")
+	}
+	if a := i.device(tv).decide("allow").poll(); a.status != 200 || a.member("refresh_token") != "" {
+		t.Errorf("one that may not: %d %s", a.status, a.body)
 	}
 }

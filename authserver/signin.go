@@ -48,7 +48,7 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	}
 	told.Subject = u.Subject
 	s.emit(r.Context(), told)
-	s.resume(w, step.ar.path(), step.ar.query)
+	s.afterSignIn(w, r, step.ar, u.Subject)
 }
 
 // tooMany says when to try again, to browsers and to people.
