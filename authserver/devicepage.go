@@ -6,7 +6,7 @@ import (
 )
 
 // The same for a code that is unknown, expired or used.
-const wrongUserCode = "This code is not in use. Look at your device: it may show a new one by now."
+const wrongUserCode = "This code is not in use: it is mistyped, has expired, or was answered already. Look at your device."
 
 // device is the page where people take the code that a device shows (RFC 8628
 // section 3.3). That it is filled in already is not enough: the person says that it

@@ -29,8 +29,8 @@
 //
 // # Authorization codes
 //
-// Of the ways to ask a person there is one: response_type code with PKCE (RFC
-// 7636) by S256, of every client. The redirect URI is compared byte for byte, but
+// Of the response types there is one: code, with PKCE (RFC 7636) by S256, of every
+// client. The redirect URI is compared byte for byte, but
 // for the port of http on 127.0.0.1 and [::1] (RFC 8252 section 7.3), and may be
 // left out if the client has one only; if it was sent, the token request repeats
 // it. As long as client or redirect URI are not sure, there is an error page and
@@ -47,10 +47,10 @@
 //
 // # Devices
 //
-// A device without a browser, or without a keyboard, shows a code of eight letters, and
-// a person types it at /device in a browser of their own (RFC 8628). The codes last
-// ten minutes, the device asks every five seconds and is told slow_down if it asks
-// more often, and the device code works once, as an authorization code does.
+// A device without a browser or a keyboard shows a code of eight letters, which a
+// person types at /device in a browser of their own (RFC 8628). The codes last ten
+// minutes, the device asks every five seconds and is told slow_down if it asks more
+// often, and the device code works once, as an authorization code does.
 //
 // Whoever shows somebody the code of their own device, in a message say, hopes to
 // have it let in (RFC 8628 section 5.4). So the person is always asked, whatever
@@ -119,7 +119,7 @@
 // # Refresh tokens
 //
 // A client that is registered for them gets a refresh token with the tokens of a
-// code. It works once and brings the next one (RFC 9700 section 4.14.2). When one
+// code, a device's too. It works once and brings the next one (RFC 9700 section 4.14.2). When one
 // comes a second time, somebody else has it: the whole grant is revoked, access
 // tokens included, there is an [EventRefreshReuse], and the person is told at the
 // next sign-in. But an answer can be lost, and a client may ask twice at once:

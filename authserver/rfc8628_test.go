@@ -165,6 +165,20 @@ func TestRFC8628_3_1_DeviceAuthorizationErrors(t *testing.T) {
 	}
 }
 
+// A code that somebody else has is not given out again.
+func TestRFC8628_6_1_AUserCodeIsOneDevices(t *testing.T) {
+	t.Parallel()
+	store := &crowdedStore{Store: authserver.NewMemoryStore(nil)}
+	i := startWeb(t, "", withStore(store))
+	store.taken.Store(3)
+	d := i.device(tv).decide("allow")
+	d.want("200")
+	store.taken.Store(1000)
+	if a := i.fromDevice("/device_authorization", tv); a.outcome() != "503 temporarily_unavailable" {
+		t.Errorf("no code is free: %d %s", a.status, a.body)
+	}
+}
+
 // That the letters are even is shown inside.
 func TestRFC8628_6_1_NoCodeComesTwice(t *testing.T) {
 	t.Parallel()

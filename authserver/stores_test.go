@@ -87,6 +87,19 @@ func (s *meetingStore) Get(ctx context.Context, kind authserver.Kind, key authse
 	return r, err
 }
 
+// A crowdedStore says of the first few user codes that they are taken.
+type crowdedStore struct {
+	authserver.Store
+	taken atomic.Int64
+}
+
+func (s *crowdedStore) Put(ctx context.Context, kind authserver.Kind, key authserver.Hash, r authserver.Record) error {
+	if kind == authserver.UserCode && s.taken.Add(-1) >= 0 {
+		return authserver.ErrExists
+	}
+	return s.Store.Put(ctx, kind, key, r)
+}
+
 // A fixedStore has clients of its own, which it returns as they are.
 type fixedStore struct {
 	authserver.Store
