@@ -59,6 +59,7 @@ func (s *Server) deviceForm(w http.ResponseWriter, r *http.Request) {
 // returns nil, there is nothing more to do.
 func (s *Server) findDevice(w http.ResponseWriter, r *http.Request, typed string) *authorizationRequest {
 	code := parseUserCode(typed)
+	// A code is nobody's name: the address is the only one, and has the lower limit of one.
 	attempt, wait := s.guesses.begin(network(r.RemoteAddr), r.RemoteAddr, s.now())
 	if wait > 0 {
 		why := s.report(r, nil, refuseWith(http.StatusTooManyRequests, accessDenied, "too many wrong user codes"))
