@@ -71,11 +71,22 @@ type tokenResponse struct {
 	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 section 2.2.1
 }
 
-// issue makes an access token for what was authorized, bound to the key that the
-// request shows, if it shows one. A JWT costs no write.
+// issue makes an access token and tells of it.
 func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
-	if err := r.holds(a.Confirmation); err != nil {
+	answer, issued, err := s.mint(ctx, r, a)
+	if err != nil {
 		return nil, err
+	}
+	s.emit(ctx, issued)
+	return answer, nil
+}
+
+// mint makes an access token for what was authorized, bound to the key that the
+// request shows, if it shows one, and what there is to tell once it is handed out.
+// A JWT costs no write.
+func (s *Server) mint(ctx context.Context, r *request, a *authorization) (*tokenResponse, Event, error) {
+	if err := r.holds(a.Confirmation); err != nil {
+		return nil, Event{}, err
 	}
 	now := s.now()
 	expiry := now.Add(s.lifetime)
@@ -102,23 +113,23 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 		Confirmation: r.confirmation,
 		Actor:        a.Actor,
 	}
-	mint := s.sign
+	write := s.sign
 	if r.client.AccessTokenStrategy == strategyOpaque {
-		mint = s.keep
+		write = s.keep
 	}
-	token, err := mint(ctx, c)
+	token, err := write(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, Event{}, err
 	}
-	s.emit(ctx, Event{
-		Type: EventTokenIssued, ClientID: c.ClientID, Subject: c.Subject, GrantType: r.form.Get("grant_type"),
-		Grant: c.grant(), TokenID: c.ID, Scope: c.Scope, Audience: a.Audience,
-	})
-	return &tokenResponse{
+	answer := &tokenResponse{
 		AccessToken: token,
 		TokenType:   c.Confirmation.tokenType(),
 		ExpiresIn:   int64(expiry.Sub(now) / time.Second),
 		Scope:       c.Scope,
+	}
+	return answer, Event{
+		Type: EventTokenIssued, ClientID: c.ClientID, Subject: c.Subject, GrantType: r.form.Get("grant_type"),
+		Grant: c.grant(), TokenID: c.ID, Scope: c.Scope, Audience: a.Audience,
 	}, nil
 }
 

@@ -62,7 +62,7 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 		return nil, refuse(invalidRequest, "code is required")
 	}
 	key := s.keyOf(code)
-	data, err := s.ticketData(ctx, AuthorizationCode, key)
+	data, spent, err := s.ticketData(ctx, AuthorizationCode, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, errBadCode()
@@ -77,7 +77,7 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 		return nil, err
 	}
 	return s.redeem(ctx, r, &ticket{
-		name: "authorization code", kind: AuthorizationCode, key: key, data: data, allowed: &c.Authorization, until: c.Until,
+		name: "authorization code", kind: AuthorizationCode, key: key, data: data, allowed: &c.Authorization, until: c.Until, spent: spent,
 		used: errBadCode(), expired: errBadCode(),
 	})
 }

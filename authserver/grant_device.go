@@ -52,7 +52,7 @@ func (s *Server) deviceCode(ctx context.Context, r *request) (*tokenResponse, er
 		return nil, refuse(invalidRequest, "device_code is required")
 	}
 	key := s.keyOf(code)
-	data, err := s.ticketData(ctx, DeviceDecision, key)
+	data, spent, err := s.ticketData(ctx, DeviceDecision, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, s.undecided(ctx, r, key)
@@ -70,7 +70,7 @@ func (s *Server) deviceCode(ctx context.Context, r *request) (*tokenResponse, er
 		return nil, refuse(accessDenied, "the person said no")
 	default:
 		return s.redeem(ctx, r, &ticket{
-			name: "device code", kind: DeviceDecision, key: key, data: data, allowed: &d.Authorization, until: d.Until,
+			name: "device code", kind: DeviceDecision, key: key, data: data, allowed: &d.Authorization, until: d.Until, spent: spent,
 			used: errBadDeviceCode(), expired: errDeviceCodeExpired(),
 		})
 	}

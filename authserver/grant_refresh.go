@@ -38,6 +38,12 @@ func (s *Server) refreshAccess(ctx context.Context, r *request) (*tokenResponse,
 	}
 	a.grant, a.until = t.grant.ID, t.expiry
 
+	// First, so that nothing is used up if it fails: whoever comes again later than
+	// the grace would be taken for a thief.
+	answer, issued, err := s.mint(ctx, r, a)
+	if err != nil {
+		return nil, err
+	}
 	next, err := s.rotate(ctx, token, t)
 	switch {
 	case errors.Is(err, errReused):
@@ -47,10 +53,7 @@ func (s *Server) refreshAccess(ctx context.Context, r *request) (*tokenResponse,
 	case err != nil:
 		return nil, err
 	}
-	answer, err := s.issue(ctx, r, a)
-	if err != nil {
-		return nil, err
-	}
+	s.emit(ctx, issued)
 	answer.RefreshToken = next
 	return answer, nil
 }

@@ -18,6 +18,7 @@ type ticket struct {
 	data    []byte // of the record; the grant that it begins has it too
 	allowed *authorization
 	until   int64 // when it expires, in Unix milliseconds
+	spent   bool
 
 	used, expired error // how the client is told
 }
@@ -29,21 +30,22 @@ func grantOf(ticket Hash) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
 }
 
-// ticketData returns what was written down of a ticket, or ErrNotFound: a ticket
-// that nobody redeems is soon forgotten, another one when its grant is.
-func (s *Server) ticketData(ctx context.Context, kind Kind, key Hash) ([]byte, error) {
+// ticketData returns what was written down of a ticket, and whether it was spent,
+// or ErrNotFound: a ticket that nobody redeems is soon forgotten, another one when
+// its grant is.
+func (s *Server) ticketData(ctx context.Context, kind Kind, key Hash) (data []byte, spent bool, err error) {
 	record, err := s.lookUp(ctx, kind, key)
 	if !errors.Is(err, ErrNotFound) {
-		return record.Data, err
+		return record.Data, record.Spent, err
 	}
 	grant, err := s.store.Grant(ctx, grantOf(key))
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, ErrNotFound
+		return nil, false, ErrNotFound
 	case err != nil:
-		return nil, storeFailed(err)
+		return nil, false, storeFailed(err)
 	default:
-		return grant.Data, nil
+		return grant.Data, true, nil
 	}
 }
 
@@ -56,54 +58,44 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
 	}
-	if s.now().UnixMilli() >= t.until {
-		return nil, s.late(ctx, t)
+	switch {
+	case t.spent: // so that replays make no tokens, which would take room
+		return nil, s.replayed(ctx, t)
+	case s.now().UnixMilli() >= t.until:
+		return nil, t.expired
 	}
 
 	// The grant comes first, so that whoever finds the ticket spent has something
-	// to revoke, and it is the same for all who get here.
+	// to revoke, and it is the same for all who get here. The tokens come next, so
+	// that what fails uses nothing up: whoever comes again would be taken for a
+	// thief.
 	if err := s.createGrant(ctx, a.grant, t.data, a.until); err != nil {
+		return nil, err
+	}
+	answer, issued, err := s.begin(ctx, r, &a)
+	if err != nil {
 		return nil, err
 	}
 	switch outcome, err := s.consume(ctx, t.kind, t.key); {
 	case err != nil:
 		return nil, err
 	case outcome == First:
-		return s.begin(ctx, r, &a)
+		s.emit(ctx, issued)
+		return answer, nil
 	default:
 		return nil, s.replayed(ctx, t)
 	}
 }
 
-// begin issues the first tokens of a grant that is written down.
-func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
-	var refreshToken string
-	if r.client.may(refreshTokenGrant) {
-		var err error
-		if refreshToken, err = s.newRefreshToken(ctx, r, a.grant, a.until); err != nil {
-			return nil, err
-		}
+// begin makes the first tokens of a grant that is written down, and what there is
+// to tell once they are handed out.
+func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*tokenResponse, Event, error) {
+	answer, issued, err := s.mint(ctx, r, a)
+	if err != nil || !r.client.may(refreshTokenGrant) {
+		return answer, issued, err
 	}
-	answer, err := s.issue(ctx, r, a)
-	if err != nil {
-		return nil, err
-	}
-	answer.RefreshToken = refreshToken
-	return answer, nil
-}
-
-// late answers who comes with a ticket of their own too late: it may have been in
-// time the first time.
-func (s *Server) late(ctx context.Context, t *ticket) error {
-	_, err := s.store.Grant(ctx, grantOf(t.key))
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return t.expired
-	case err != nil:
-		return storeFailed(err)
-	default:
-		return s.replayed(ctx, t)
-	}
+	answer.RefreshToken, err = s.newRefreshToken(ctx, r, a.grant, a.until)
+	return answer, issued, err
 }
 
 func (s *Server) replayed(ctx context.Context, t *ticket) error {
