@@ -49,7 +49,7 @@ func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *sessi
 	}
 	code := newSecret()
 	key := s.keyOf(code)
-	record := Record{Grant: grantOf(key), Data: data, Expiry: now.Add(codeLifetime + s.lifetime)}
+	record := Record{Grant: grantOf(AuthorizationCode, key), Data: data, Expiry: now.Add(codeLifetime + s.lifetime)}
 	err = s.write(ctx, func() error { return s.store.Put(ctx, AuthorizationCode, key, record) })
 	return code, err
 }

@@ -38,7 +38,7 @@ func (s *Server) keepDecision(ctx context.Context, ar *authorizationRequest, n *
 	if err != nil {
 		return false, fmt.Errorf("decision about a device: %w", err)
 	}
-	record := Record{Grant: grantOf(ar.device.key), Data: data, Expiry: until.Add(deviceCodeLifetime)}
+	record := Record{Grant: grantOf(DeviceDecision, ar.device.key), Data: data, Expiry: until.Add(deviceCodeLifetime)}
 	return s.putOnce(ctx, DeviceDecision, ar.device.key, record)
 }
 

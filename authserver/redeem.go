@@ -24,9 +24,10 @@ type ticket struct {
 }
 
 // grantOf returns the ID of the grant that a ticket begins. It comes of the key, so
-// that a ticket whose record is gone is known for as long as its grant.
-func grantOf(ticket Hash) string {
-	sum := sha256.Sum256(append([]byte("grant of "), ticket[:]...))
+// that a ticket whose record is gone is known for as long as its grant, and of the
+// kind, so that none is taken for one of another, which is checked in another way.
+func grantOf(kind Kind, key Hash) string {
+	sum := sha256.Sum256(append([]byte("grant of "+kind+" "), key[:]...))
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
 }
 
@@ -38,7 +39,7 @@ func (s *Server) ticketData(ctx context.Context, kind Kind, key Hash) (data []by
 	if !errors.Is(err, ErrNotFound) {
 		return record.Data, record.Spent, err
 	}
-	grant, err := s.store.Grant(ctx, grantOf(key))
+	grant, err := s.store.Grant(ctx, grantOf(kind, key))
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, false, ErrNotFound
@@ -53,7 +54,7 @@ func (s *Server) ticketData(ctx context.Context, kind Kind, key Hash) (data []by
 // time brought is revoked (RFC 6749 section 10.5), since one of the two is a thief.
 func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenResponse, error) {
 	a := *t.allowed
-	a.grant, a.until = grantOf(t.key), s.grantEnd(r.client)
+	a.grant, a.until = grantOf(t.kind, t.key), s.grantEnd(r.client)
 	var err error
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*toke
 }
 
 func (s *Server) replayed(ctx context.Context, t *ticket) error {
-	grant, reason, now := grantOf(t.key), t.name+" replayed", s.now()
+	grant, reason, now := grantOf(t.kind, t.key), t.name+" replayed", s.now()
 	err := s.write(ctx, func() error {
 		return s.store.RevokeGrant(ctx, grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
 	})
