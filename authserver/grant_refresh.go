@@ -26,7 +26,7 @@ func (s *Server) refreshAccess(ctx context.Context, r *request) (*tokenResponse,
 		return nil, errBadRefresh()
 	case err != nil:
 		return nil, err
-	case t.Authorization.ClientID != r.client.ClientID:
+	case !t.isFor(r.client, s):
 		return nil, errBadRefresh()
 	}
 	if err := r.holds(t.Confirmation); err != nil {

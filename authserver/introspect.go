@@ -74,7 +74,7 @@ func (s *Server) introspectRefresh(ctx context.Context, r *request, token string
 		return introspection{}, nil
 	case err != nil:
 		return nil, err
-	case t.spent || t.Authorization.ClientID != r.client.ClientID:
+	case t.spent || !t.isFor(r.client, s):
 		return introspection{}, nil
 	default:
 		return introspection{

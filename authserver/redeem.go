@@ -20,7 +20,7 @@ type ticket struct {
 	until   int64 // when it expires, in Unix milliseconds
 	spent   bool
 
-	used, expired error // how the client is told
+	used, expired error // how the client is told; used is of whatever else is wrong, too
 }
 
 // grantOf returns the ID of the grant that a ticket begins. It comes of the key, so
@@ -64,6 +64,8 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 		return nil, s.replayed(ctx, t)
 	case s.now().UnixMilli() >= t.until:
 		return nil, t.expired
+	case s.isGone(a.Subject):
+		return nil, t.used
 	}
 
 	// The grant comes first, so that whoever finds the ticket spent has something

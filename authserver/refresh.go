@@ -131,10 +131,13 @@ func (s *Server) readRefresh(ctx context.Context, token string) (*refreshToken, 
 	if err := strictjson.Unmarshal(t.grant.Data, &t.granted); err != nil {
 		return nil, fmt.Errorf("grant: %w", err)
 	}
-	if s.isGone(t.Authorization.Subject) {
-		return nil, ErrNotFound
-	}
 	return t, nil
+}
+
+// isFor reports whether a refresh token is c's, and of somebody who is there. Who is
+// not may be known to another server, so that theirs can be revoked at each.
+func (t *refreshToken) isFor(c *client, s *Server) bool {
+	return t.Authorization.ClientID == c.ClientID && !s.isGone(t.Authorization.Subject)
 }
 
 // seal encrypts the successor of a refresh token so that only who has the token
