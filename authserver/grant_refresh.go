@@ -98,7 +98,8 @@ func (s *Server) refreshReused(ctx context.Context, r *request, t *refreshToken)
 		Type: EventRefreshReuse, ClientID: r.client.ClientID, Subject: t.Authorization.Subject, Grant: t.grant.ID,
 		Error: invalidGrant, Reason: reason,
 	})
-	if err := s.leaveNotice(ctx, t.Authorization.Subject, &notice{Client: r.client.displayName(), Time: now.Unix()}); err != nil {
+	told := &notice{Client: r.client.displayName(), Time: now.Unix()}
+	if err := s.leaveNotice(ctx, t.grant.ID, t.Authorization.Subject, told); err != nil {
 		return err
 	}
 	return errBadRefresh()

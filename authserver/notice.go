@@ -36,18 +36,23 @@ func (s *Server) noticeKey(subject string, period int64, place int) Hash {
 
 func noticePeriod(t time.Time) int64 { return t.Unix() / int64(noticeLifetime/time.Second) }
 
-// leaveNotice keeps a notice for a person in the first place that is free.
-func (s *Server) leaveNotice(ctx context.Context, subject string, n *notice) error {
+// leaveNotice keeps a notice of a grant for a person in the first place that is
+// free, unless one of several requests at once has done so.
+func (s *Server) leaveNotice(ctx context.Context, grant, subject string, n *notice) error {
 	data, err := json.Marshal(n)
 	if err != nil {
 		return fmt.Errorf("notice: %w", err)
 	}
 	now := s.now()
-	record := Record{Data: data, Expiry: now.Add(noticeLifetime)}
+	record := Record{Grant: grant, Data: data, Expiry: now.Add(noticeLifetime)}
 	return s.write(ctx, func() error {
 		for place := range maxNotices {
-			if err := s.store.Put(ctx, Notice, s.noticeKey(subject, noticePeriod(now), place), record); !errors.Is(err, ErrExists) {
+			key := s.noticeKey(subject, noticePeriod(now), place)
+			if err := s.store.Put(ctx, Notice, key, record); !errors.Is(err, ErrExists) {
 				return err
+			}
+			if there, err := s.store.Get(ctx, Notice, key); err == nil && there.Grant == grant {
+				return nil
 			}
 		}
 		return nil
@@ -64,6 +69,8 @@ func (s *Server) takeNotices(ctx context.Context, subject string) ([]notice, err
 		switch {
 		case errors.Is(err, ErrNotFound) || err == nil && outcome != First:
 			continue
+		case err != nil && len(notices) > 0:
+			return notices, nil // which are out of the store; the others are in it
 		case err != nil:
 			return nil, storeFailed(err)
 		}
