@@ -95,3 +95,42 @@ func TestPoint24_ManyReusesAtOnceAreOneNotice(t *testing.T) {
 		t.Errorf("%d %s", s.status, s.text)
 	}
 }
+
+// A brokenOffStore does as it is told, and says, if broken is set, that revoking
+// failed: as a database does whose connection breaks after the commit.
+type brokenOffStore struct {
+	authserver.Store
+	broken atomic.Bool
+}
+
+func (s *brokenOffStore) RevokeGrant(ctx context.Context, id, reason string, now, until time.Time) error {
+	if err := s.Store.RevokeGrant(ctx, id, reason, now, until); err != nil || !s.broken.Load() {
+		return err
+	}
+	return errBroken
+}
+
+// Nobody gets a second chance to tell of a theft: the next request finds the grant
+// revoked.
+func TestPoint24_ATheftIsToldOfThoughTheStoreFails(t *testing.T) {
+	t.Parallel()
+	var tr trail
+	store := &brokenOffStore{Store: authserver.NewMemoryStore(nil)}
+	i := startRefresh(t, tr.attach, withStore(store))
+	first, _ := i.signedUp()
+	i.rotated(web, first)
+	i.clock.Advance(time.Minute)
+	tr.take()
+	store.broken.Store(true)
+	if a := i.refresh(web, first); a.outcome() != "503 temporarily_unavailable" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	store.broken.Store(false)
+	i.wantGrantRefused("and again", i.refresh(web, first))
+	if e := tr.take()[0]; e.Type != authserver.EventRefreshReuse || e.Error != "temporarily_unavailable" || e.Grant == "" || e.Cause == nil {
+		t.Errorf("%+v", e)
+	}
+	if s := i.browser().signInAs("alice"); strings.Count(s.text, "was signed out") != 1 {
+		t.Errorf("%d %s", s.status, s.text)
+	}
+}

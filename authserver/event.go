@@ -70,7 +70,9 @@ const (
 	EventRefused EventType = "request refused"
 	// EventRefreshReuse is that a refresh token came a second time, so that
 	// somebody else may have it, and that its grant was revoked (RFC 9700 section
-	// 4.14.2): ClientID, Subject, Grant. It is for an alert.
+	// 4.14.2): ClientID, Subject, Grant, Error, Cause. It is for an alert. With the
+	// Error temporarily_unavailable the store failed: it may come again, or the
+	// person not be told.
 	EventRefreshReuse EventType = "refresh token reused"
 	// EventRevocation is that a grant was revoked, and with it its tokens:
 	// ClientID, Subject, Grant, TokenID, Error, Reason. With an Error it is for an

@@ -89,18 +89,21 @@ func (r *request) refreshed(granted *authorization) (*authorization, error) {
 func (s *Server) refreshReused(ctx context.Context, r *request, t *refreshToken) error {
 	const reason = "refresh token reused"
 	now := s.now()
+	// Once the grant is revoked nobody gets here again: so the notice comes before,
+	// and the alert even if it is not known whether the store revoked it.
+	noticeErr := s.leaveNotice(ctx, t.grant.ID, t.Authorization.Subject, &notice{Client: r.client.displayName(), Time: now.Unix()})
 	err := s.write(ctx, func() error {
 		return s.store.RevokeGrant(ctx, t.grant.ID, reason, now, t.grant.Expiry)
 	})
-	if err != nil {
-		return err
-	}
-	s.emit(ctx, Event{
+	told := Event{
 		Type: EventRefreshReuse, ClientID: r.client.ClientID, Subject: t.Authorization.Subject, Grant: t.grant.ID,
 		Error: invalidGrant, Reason: reason,
-	})
-	told := &notice{Client: r.client.displayName(), Time: now.Unix()}
-	if err := s.leaveNotice(ctx, t.grant.ID, t.Authorization.Subject, told); err != nil {
+	}
+	if err = errors.Join(err, noticeErr); err != nil {
+		told.Error, told.Cause = temporarilyUnavailable, err
+	}
+	s.emit(ctx, told)
+	if err != nil {
 		return err
 	}
 	return errBadRefresh()
