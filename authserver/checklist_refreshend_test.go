@@ -32,3 +32,20 @@ func TestPoint24_NoTokenIsIssuedDeadAtTheEndOfItsGrant(t *testing.T) {
 		}
 	}
 }
+
+// Another server's clock may be behind: none is none all the same.
+func TestPoint24_WithoutGraceThereIsNoRetryByAnotherClockEither(t *testing.T) {
+	t.Parallel()
+	var tr trail
+	store := authserver.NewMemoryStore(nil)
+	i := startRefresh(t, withStore(store), func(c *authserver.Config) { c.RefreshTokenGrace = -1 })
+	behind := startRefresh(t, tr.attach, withStore(store), func(c *authserver.Config) { c.Issuer, c.RefreshTokenGrace = i.url, -1 })
+	i.clock.Advance(time.Second)
+	token, _ := i.signedUp()
+	i.rotated(web, token)
+	tr.take()
+	behind.wantGrantRefused("the replay", behind.refresh(web, token))
+	if e := tr.take()[0]; e.Type != authserver.EventRefreshReuse {
+		t.Errorf("%+v", e)
+	}
+}

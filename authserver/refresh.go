@@ -81,7 +81,7 @@ func (s *Server) rotate(ctx context.Context, token string, was *refreshToken) (s
 		return "", ErrNotFound
 	case outcome == Rotated:
 		return next, nil
-	case outcome == Retry:
+	case outcome == Retry && s.refreshGrace > 0: // another server may have spent it, whose clock is ahead
 		successor := &refreshRecord{}
 		if err := strictjson.Unmarshal(kept.Data, successor); err != nil {
 			return "", fmt.Errorf("record of a refresh token: %w", err)
