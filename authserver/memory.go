@@ -25,9 +25,10 @@ type MemoryStoreOptions struct {
 	// All clients share it. One of them can fill it by itself, with opaque tokens
 	// or by revoking its own tokens, and then nobody has room for more of that
 	// until it expires; anybody can fill it with DPoP proofs, and with pushed
-	// requests, who knows a public client. Where clients do not trust each other,
-	// limit the rate of each in front of the server. Refresh tokens that were used
-	// stay until their grant ends, to be known when they come again.
+	// requests and those of devices, who knows a public client. Where clients do
+	// not trust each other, limit the rate of each in front of the server. Refresh
+	// tokens that were used stay until their grant ends, to be known when they come
+	// again.
 	MaxRecords int
 }
 
