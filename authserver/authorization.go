@@ -1,6 +1,9 @@
 package authserver
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // An authorization is what a token stands for: who lets which client do what,
 // where. A grant keeps it; every token that comes of the grant repeats it.
@@ -40,6 +43,16 @@ func (ar *authorizationRequest) allowedBy(n *session) authorization {
 
 		Confirmation: ar.confirmation,
 	}
+}
+
+// within returns what of an authorization its client is still registered for.
+func (a authorization) within(c *client) (authorization, error) {
+	held, _ := parseScope(a.Scope)
+	a.Scope = strings.Join(common(held, c.scopes), " ")
+	if a.Audience = common(a.Audience, c.Audience); len(a.Audience) == 0 {
+		return a, refuse(invalidTarget, "the client is no longer registered for what was granted")
+	}
+	return a, nil
 }
 
 // An actor acts on behalf of somebody else. Its own Actor acted before it.

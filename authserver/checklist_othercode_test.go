@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/countermark/countermark/authserver"
@@ -25,4 +26,34 @@ func TestPoint21_ACodeIsNoDeviceCode(t *testing.T) {
 	}
 	i.rotated(login{}, a.member("refresh_token"), "client_id", spa)
 	tr.wantNoAlert(t)
+}
+
+// What a client may do is what it is registered for now, not when the person said so.
+func TestPoint22_ATokenIsWithinWhatTheClientIsStillRegisteredFor(t *testing.T) {
+	t.Parallel()
+	store := authserver.NewMemoryStore(nil)
+	c := authserver.Client{
+		ClientID: "kept", SecretHash: authserver.HashOf("secret-of-kept"), GrantTypes: []string{"authorization_code", deviceGrant},
+		RedirectURIs: []string{webURI}, Scope: "orders:read orders:write", Audience: []string{ordersAPI, billingAPI},
+	}
+	kept := login{c.ClientID, "secret-of-kept"}
+	i := startWeb(t, "", withStore(store))
+	register := func() {
+		if err := store.PutClient(t.Context(), &c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	register()
+	code := i.browser().grant(authParams(web, "client_id", kept.id)).response().Get("code")
+	d, last := i.device(kept).decide("allow"), i.device(kept).decide("allow")
+	c.Scope, c.Audience = "orders:read", []string{ordersAPI}
+	register()
+	for _, a := range []answer{i.redeem(kept, code, "redirect_uri", webURI), d.poll()} {
+		if _, p := parts(t, a.member("access_token")); p["scope"] != "orders:read" || fmt.Sprint(p["aud"]) != "["+ordersAPI+"]" {
+			t.Error(p)
+		}
+	}
+	c.Audience = []string{"https://new.example"}
+	register()
+	last.want("400 invalid_target")
 }

@@ -67,15 +67,13 @@ func errBadRefresh() error {
 // granted, and of what the client is still registered for, what the request asks
 // for. The refresh token keeps all that was granted (RFC 6749 section 6).
 func (r *request) refreshed(granted *authorization) (*authorization, error) {
-	a := *granted
-	held, _ := parseScope(granted.Scope)
-	var err error
-	if a.Scope, err = narrow(r.form.Get("scope"), common(held, r.client.scopes), "scope goes beyond what was granted"); err != nil {
+	a, err := granted.within(r.client)
+	if err != nil {
 		return nil, err
 	}
-	a.Audience = common(granted.Audience, r.client.Audience)
-	if len(a.Audience) == 0 {
-		return nil, refuse(invalidTarget, "the client is no longer registered for what was granted")
+	held, _ := parseScope(a.Scope)
+	if a.Scope, err = narrow(r.form.Get("scope"), held, "scope goes beyond what was granted"); err != nil {
+		return nil, err
 	}
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err

@@ -53,15 +53,18 @@ func (s *Server) ticketData(ctx context.Context, kind Kind, key Hash) (data []by
 // redeem returns tokens for t. A second time it is refused, and what the first
 // time brought is revoked (RFC 6749 section 10.5), since one of the two is a thief.
 func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenResponse, error) {
-	a := *t.allowed
+	if t.spent { // so that replays make no tokens, which would take room
+		return nil, s.replayed(ctx, t)
+	}
+	a, err := t.allowed.within(r.client)
+	if err != nil {
+		return nil, err
+	}
 	a.grant, a.until = grantOf(t.kind, t.key), s.grantEnd(r.client)
-	var err error
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
 	}
 	switch {
-	case t.spent: // so that replays make no tokens, which would take room
-		return nil, s.replayed(ctx, t)
 	case s.now().UnixMilli() >= t.until:
 		return nil, t.expired
 	case s.isGone(a.Subject):
