@@ -71,7 +71,7 @@ func (s *Server) findDevice(w http.ResponseWriter, r *http.Request, typed string
 		s.refuseUserCode(w, r, nil, code)
 		return nil
 	}
-	attempt.succeeded()
+	attempt.takeBack() // no more: who has a code of their own gets no more guesses for it
 	if err != nil {
 		s.writeErrorPage(w, r, nil, err)
 		return nil
