@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -161,7 +162,7 @@ func (s *Server) readPage(w http.ResponseWriter, r *http.Request, path string) u
 	}
 	secret, query := s.cookieOf(r), form.Get("request")
 	if !s.genuine(r, secret, form.Get("csrf"), path, query) {
-		s.writeErrorPage(w, r, nil, foreignForm(r, secret, query))
+		s.writeErrorPage(w, r, nil, foreignForm(r, secret, path, form))
 		return nil
 	}
 	return form
@@ -170,13 +171,19 @@ func (s *Server) readPage(w http.ResponseWriter, r *http.Request, path string) u
 // foreignForm refuses a form that is not genuine. It may be one of a page that was
 // open before somebody signed in on another. From there a person can go on, by a
 // link that does no more than one of anybody else's.
-func foreignForm(r *http.Request, secret, query string) *refusal {
+func foreignForm(r *http.Request, secret, path string, form url.Values) *refusal {
 	if secret == "" {
 		return refuseWith(http.StatusForbidden, invalidRequest, "the form came without the cookie of its page; cookies may be turned off")
 	}
 	refused := refuseWith(http.StatusForbidden, invalidRequest, "the form does not come from a page of this browser session")
-	if params, err := parseQuery(query); err == nil && isSameOrigin(r) {
-		refused.again = normalQuery(params)
+	params, err := parseQuery(form.Get("request"))
+	code := parseUserCode(cmp.Or(form.Get(userCodeParam), params.Get(userCodeParam)))
+	switch {
+	case err != nil || !isSameOrigin(r):
+	case path == devicePath || params.Has(userCodeParam):
+		refused.again = devicePath + "?" + deviceQuery(code)
+	case normalQuery(params) != "":
+		refused.again = authorizePath + "?" + normalQuery(params)
 	}
 	return refused
 }

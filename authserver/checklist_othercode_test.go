@@ -57,3 +57,31 @@ func TestPoint22_ATokenIsWithinWhatTheClientIsStillRegisteredFor(t *testing.T) {
 	register()
 	last.want("400 invalid_target")
 }
+
+// A sign-in on another page leaves nobody standing who is at a device's, either: the
+// link fills their code in, and no more.
+func TestPoint12_ADevicesFormOfBeforeTheSignInLeadsOn(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "/tenant")
+	d := i.device(tv)
+	for name, fill := range map[string][]string{"/device": {"user_code", d.userCode}, "/login": {"username", "alice", "password", "alice-password"}} {
+		b := i.browser()
+		page := b.get(i.url + "/device")
+		if name == "/login" {
+			page = b.submit(page, "user_code", d.userCode)
+		}
+		b.signIn(b.authorize(authParams(web)), "alice")
+		b.header.Set("Sec-Fetch-Site", "cross-site")
+		if s := b.submit(page, fill...); !s.isPage(403) || s.link != "" {
+			t.Errorf("%s of another site: %d %s", name, s.status, s.link)
+		}
+		b.header.Set("Sec-Fetch-Site", "same-origin")
+		s := b.submit(page, fill...)
+		if !s.isPage(403) || s.link != "/tenant/device?user_code="+d.userCode {
+			t.Fatalf("%s: %d %s", name, s.status, s.link)
+		}
+		if s = b.get(i.host + s.link); s.title != "Connect a device" || s.fields.Get("user_code") != d.userCode {
+			t.Errorf("%s: %d %s", name, s.status, s.title)
+		}
+	}
+}

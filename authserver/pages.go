@@ -119,7 +119,7 @@ func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, c *clien
 	}
 	content := &page{name: "error.html", forms: "'none'", Title: title, Problem: "The reason: " + refusal.description + "."}
 	if refusal.again != "" {
-		content.Again = s.path + authorizePath + "?" + refusal.again
+		content.Again = s.path + refusal.again
 	}
 	s.pages.write(w, refusal.status, content)
 }
