@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	stopPostgres()
+	if commandDir != "" {
+		_ = os.RemoveAll(commandDir)
+	}
 	os.Exit(code)
 }
 
