@@ -67,6 +67,7 @@ type tokenResponse struct {
 	ExpiresIn   int64  `json:"expires_in"` // seconds
 	Scope       string `json:"scope,omitempty"`
 
+	RefreshToken    string `json:"refresh_token,omitempty"`
 	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 section 2.2.1
 }
 

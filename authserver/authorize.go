@@ -49,8 +49,11 @@ func (s *Server) authorizeByGet(w http.ResponseWriter, r *http.Request) {
 
 // resume has the browser begin an authorization request again.
 func (s *Server) resume(w http.ResponseWriter, query string) {
-	seeOther(w, s.path+authorizePath+"?"+query)
+	seeOther(w, s.authorizeURL(query))
 }
+
+// authorizeURL is where an authorization request begins again.
+func (s *Server) authorizeURL(query string) string { return s.path + authorizePath + "?" + query }
 
 func parseQuery(query string) (url.Values, error) {
 	if len(query) > maxQuery {

@@ -151,7 +151,7 @@ func TestPoint04_TheOnlyResponseTypeIsCode(t *testing.T) {
 		t.Errorf("none: %d %s", s.status, s.header.Get("Location"))
 	}
 	about := i.get(i.url + "/.well-known/oauth-authorization-server").object()
-	if fmt.Sprint(about["grant_types_supported"], about["response_types_supported"]) != "[authorization_code client_credentials "+tokenExchange+"] [code]" {
+	if fmt.Sprint(about["grant_types_supported"], about["response_types_supported"]) != "[authorization_code client_credentials refresh_token "+tokenExchange+"] [code]" {
 		t.Error(about)
 	}
 }

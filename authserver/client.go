@@ -59,10 +59,12 @@ type Client struct {
 	TLSClientAuthSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
 	TLSClientAuthSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 	// GrantTypes are the grants that the client may use: authorization_code,
-	// client_credentials, urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
+	// refresh_token, client_credentials,
+	// urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
 	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). A public client
-	// may use authorization_code and jwt-bearer alone. Empty means none, unlike in
-	// RFC 7591.
+	// may not use client_credentials and token-exchange. With refresh_token, which
+	// goes with authorization_code, a client gets refresh tokens. Empty means none,
+	// unlike in RFC 7591.
 	GrantTypes []string `json:"grant_types,omitempty"`
 	// RedirectURIs are where a person may be sent back to: https, http on a
 	// loopback host, or a private-use scheme with a dot (RFC 8252 section 7.1).
@@ -162,6 +164,9 @@ func newClient(c *Client) (*client, error) {
 	}
 	if n.may(authorizationCodeGrant) && len(c.RedirectURIs) == 0 {
 		return nil, errors.New("redirect_uris: required for " + authorizationCodeGrant)
+	}
+	if n.may(refreshTokenGrant) && !n.may(authorizationCodeGrant) {
+		return nil, errors.New("grant_types: " + refreshTokenGrant + " goes with " + authorizationCodeGrant)
 	}
 	for i, u := range c.RedirectURIs {
 		if err := checkRedirectURI(u); err != nil {

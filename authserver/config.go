@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -73,6 +74,15 @@ type Config struct {
 	// TokenLifetime is how long an access token is good, in whole seconds and at
 	// most 24 hours. 0 means 10 minutes.
 	TokenLifetime time.Duration
+	// RefreshTokenLifetime is how long the refresh tokens of a grant are good, all
+	// of them together, from when its first token was issued: at most 365 days. Then
+	// the person has to be asked again. 0 means 30 days.
+	RefreshTokenLifetime time.Duration
+	// RefreshTokenGrace is how long after a refresh token was used it may be used
+	// again, for the same successor and while that is unused: for a client that has
+	// lost the answer, or asks twice at once. Whatever comes later is a theft, and
+	// ends the grant. At most a minute; 0 means 10 seconds, negative means none.
+	RefreshTokenGrace time.Duration
 	// DPoPNonceKey, at least 32 bytes of chance, has clients put a nonce of the
 	// server into their DPoP proofs (RFC 9449 section 8), which changes every
 	// minute and is good for that one and the next. A proof's age is then the
@@ -119,10 +129,14 @@ func New(cfg Config) (*Server, error) {
 		clients:  make(map[string]*client, len(cfg.Clients)),
 		store:    cfg.Store,
 		lifetime: cfg.TokenLifetime,
-		origins:  slices.Clone(cfg.AllowedOrigins),
-		now:      cfg.Now,
-		log:      cfg.Logger,
-		audit:    cfg.Audit,
+
+		refreshLifetime: cmp.Or(cfg.RefreshTokenLifetime, defaultRefreshLifetime),
+		refreshGrace:    max(cmp.Or(cfg.RefreshTokenGrace, defaultRefreshGrace), 0),
+
+		origins: slices.Clone(cfg.AllowedOrigins),
+		now:     cfg.Now,
+		log:     cfg.Logger,
+		audit:   cfg.Audit,
 
 		proofs:            dpop.Policy{Age: dpop.DefaultAge, Leeway: proofLeeway},
 		clientCertificate: cfg.ClientCertificate,
@@ -151,6 +165,12 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.lifetime < time.Second || s.lifetime > maxLifetime || s.lifetime%time.Second != 0 {
 		return nil, errors.New("authserver: Config.TokenLifetime: must be whole seconds, from one second to 24 hours")
+	}
+	switch {
+	case s.refreshLifetime < s.lifetime || s.refreshLifetime > maxRefreshLifetime:
+		return nil, errors.New("authserver: Config.RefreshTokenLifetime: must be from TokenLifetime to 365 days")
+	case s.refreshGrace > maxRefreshGrace:
+		return nil, errors.New("authserver: Config.RefreshTokenGrace: must be at most a minute")
 	}
 	if len(cfg.DPoPNonceKey) > 0 {
 		if len(cfg.DPoPNonceKey) < dpop.MinNonceKey {

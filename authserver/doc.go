@@ -89,6 +89,23 @@
 // certificate that it shows in TLS (RFC 8705 section 3), whoever signed that: the
 // client still authenticates as it is registered to. A proof costs one write.
 //
+// # Refresh tokens
+//
+// A client that is registered for them gets a refresh token with the tokens of a
+// code. It works once and brings the next one (RFC 9700 section 4.14.2). When one
+// comes a second time, somebody else has it: the whole grant is revoked, access
+// tokens included, there is an [EventRefreshReuse], and the person is told at the
+// next sign-in. But an answer can be lost, and a client may ask twice at once:
+// for a moment ([Config.RefreshTokenGrace]) a token that was used brings the same
+// successor again, as long as nobody has used that. The store has it encrypted
+// under a key that comes of the token itself.
+//
+// A refresh token is its client's. A public client, which cannot prove who it is,
+// has it bound to its DPoP key or certificate if it shows one with the code (RFC
+// 9449 section 5, RFC 8705 section 4). All refresh tokens of a grant end with
+// [Config.RefreshTokenLifetime], and so do its access tokens. What the client is
+// no longer registered for, they no longer bring.
+//
 // # Keys
 //
 // Signing keys come from files ([ParseSigningKeys]), from a KMS or HSM (any

@@ -57,7 +57,7 @@ func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *sessi
 		return "", fmt.Errorf("authorization code: %w", err)
 	}
 	code := newSecret()
-	record := Record{Grant: rand.Text(), Data: data, Expiry: now.Add(codeLifetime + s.lifetime)}
+	record := Record{Grant: rand.Text(), Data: data, Expiry: s.grantEnd(ar.client).Add(codeLifetime)}
 	err = s.write(ctx, func() error { return s.store.Put(ctx, AuthorizationCode, HashOf(code), record) })
 	return code, err
 }
@@ -86,7 +86,7 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 		return nil, err
 	}
 	a := c.Authorization
-	a.grant = record.Grant
+	a.grant, a.until = record.Grant, s.grantEnd(r.client)
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
 	}
@@ -96,17 +96,34 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 
 	// The grant comes first, so that whoever finds the code spent has something
 	// to revoke, and it is the same for all who get here.
-	if err := s.createGrant(ctx, &c.Authorization, record.Grant); err != nil {
+	if err := s.createGrant(ctx, &c.Authorization, record.Grant, a.until); err != nil {
 		return nil, err
 	}
 	switch outcome, err := s.consume(ctx, AuthorizationCode, HashOf(code)); {
 	case err != nil:
 		return nil, err
 	case outcome == First:
-		return s.issue(ctx, r, &a)
+		return s.begin(ctx, r, &a)
 	default:
 		return nil, s.codeReplayed(ctx, c, record.Grant)
 	}
+}
+
+// begin issues the first tokens of a grant that is written down.
+func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
+	var refreshToken string
+	if r.client.may(refreshTokenGrant) {
+		var err error
+		if refreshToken, err = s.newRefreshToken(ctx, r, a.grant, a.until); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := s.issue(ctx, r, a)
+	if err != nil {
+		return nil, err
+	}
+	answer.RefreshToken = refreshToken
+	return answer, nil
 }
 
 func errBadCode() error {
@@ -158,7 +175,7 @@ func (s *Server) codeReplayed(ctx context.Context, c *codeRecord, grant string) 
 	const reason = "authorization code replayed"
 	now := s.now()
 	err := s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, grant, reason, now, now.Add(s.lifetime+clockSkew))
+		return s.store.RevokeGrant(ctx, grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
 	})
 	if err != nil {
 		return err
@@ -170,14 +187,14 @@ func (s *Server) codeReplayed(ctx context.Context, c *codeRecord, grant string) 
 	return errBadCode()
 }
 
-// createGrant writes down what was authorized. That it is there already is fine:
-// a retry, or one of several at once.
-func (s *Server) createGrant(ctx context.Context, a *authorization, id string) error {
+// createGrant writes down what was authorized, and until when. That it is there
+// already is fine: a retry, or one of several at once.
+func (s *Server) createGrant(ctx context.Context, a *authorization, id string, end time.Time) error {
 	data, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("grant: %w", err)
 	}
-	g := Grant{ID: id, Data: data, Expiry: s.now().Add(s.lifetime + clockSkew)}
+	g := Grant{ID: id, Data: data, Expiry: end.Add(clockSkew)}
 	return s.write(ctx, func() error {
 		err := s.store.CreateGrant(ctx, g)
 		if errors.Is(err, ErrExists) {

@@ -40,7 +40,7 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 	c, err := s.read(ctx, token)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return introspection{}, nil
+		return s.introspectRefresh(ctx, r, token)
 	case err != nil:
 		return nil, err
 	case !r.client.mayInspect(c):
@@ -60,6 +60,32 @@ func (s *Server) introspect(ctx context.Context, r *request) (any, error) {
 			Actor:     c.Actor,
 
 			Confirmation: c.Confirmation,
+		}, nil
+	}
+}
+
+// introspectRefresh is introspect for a refresh token, which is the business of
+// its client alone. The answer has no aud and no token_type: no API is to take it
+// for that of an access token.
+func (s *Server) introspectRefresh(ctx context.Context, r *request, token string) (any, error) {
+	t, err := s.readRefresh(ctx, token)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return introspection{}, nil
+	case err != nil:
+		return nil, err
+	case t.spent || t.authorization.ClientID != r.client.ClientID:
+		return introspection{}, nil
+	default:
+		return introspection{
+			Active:    true,
+			Issuer:    s.issuer,
+			Subject:   t.authorization.Subject,
+			ClientID:  t.authorization.ClientID,
+			Scope:     t.authorization.Scope,
+			ExpiresAt: jwt.NewNumericDate(t.expiry),
+
+			Confirmation: t.Confirmation,
 		}, nil
 	}
 }

@@ -23,7 +23,8 @@ type MemoryStoreOptions struct {
 	// All clients share it. One of them can fill it by itself, with opaque tokens
 	// or by revoking its own tokens, and then nobody has room for more of either
 	// until those expire: where clients do not trust each other, limit the rate
-	// of each in front of the server.
+	// of each in front of the server. Refresh tokens that were used stay until
+	// their grant ends, to be known when they come again.
 	MaxRecords int
 }
 
@@ -118,7 +119,9 @@ func (m *MemoryStore) Get(_ context.Context, kind Kind, key Hash) (Record, error
 	if !ok {
 		return Record{}, ErrNotFound
 	}
-	return r.clone(), nil
+	got := r.clone()
+	got.Spent = r.spent
+	return got, nil
 }
 
 // Consume implements [Store].

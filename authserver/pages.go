@@ -39,6 +39,9 @@ type page struct {
 	Host             string   // where the answer goes, for people
 	Seen             string
 
+	Notices []notice
+	Next    string // where the browser goes on, within the issuer
+
 	Target template.URL // where the answer goes, for the browser
 	Params []pageParam
 }

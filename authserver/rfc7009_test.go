@@ -66,3 +66,36 @@ func TestRFC7009_Section2_RevokedAcrossAKeyRotation(t *testing.T) {
 		t.Error("a rotation changes what is revoked")
 	}
 }
+
+// Section 2.1: with a refresh token go the access tokens of its grant. One that is
+// used up stands for the grant as well, or a client that revokes while it
+// refreshes would not be rid of it.
+func TestRFC7009_RefreshTokens(t *testing.T) {
+	t.Parallel()
+	for name, which := range map[string]int{"the current one": 1, "a spent one": 0} {
+		i := startRefresh(t)
+		first, access0 := i.signedUp()
+		second, access1 := i.rotated(web, first)
+		tokens := []string{first, second}
+		if a := i.post("/revoke", twin, form("token", tokens[which])); a.outcome() != "400 invalid_grant" {
+			t.Errorf("%s, by another client: %d %s", name, a.status, a.body)
+		}
+		if !i.active(orders, access0) {
+			t.Fatal("another client revoked it")
+		}
+		if a := i.post("/revoke", web, form("token", tokens[which], "token_type_hint", "refresh_token")); a.status != 200 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		if i.active(orders, access0) || i.active(orders, access1) {
+			t.Errorf("%s: an access token is still good", name)
+		}
+		i.wantGrantRefused(name, i.refresh(web, second))
+		if a := i.post("/revoke", web, form("token", tokens[which])); a.status != 200 {
+			t.Errorf("%s, again: %d %s", name, a.status, a.body)
+		}
+	}
+	i := startRefresh(t)
+	token, access := i.signedUp()
+	i.post("/revoke", web, form("token", access))
+	i.wantGrantRefused("after its access token", i.refresh(web, token))
+}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -130,4 +131,27 @@ func TestRFC7662_Section4_ForgedTokens(t *testing.T) {
 func opaqueKey(token string) string {
 	h := authserver.HashOf(token)
 	return base64.RawURLEncoding.EncodeToString(h[:])
+}
+
+// A refresh token is its client's business alone, and nothing that an API could
+// take for an access token.
+func TestRFC7662_RefreshTokens(t *testing.T) {
+	t.Parallel()
+	i := startRefresh(t)
+	began := i.clock.Now()
+	first, _ := i.signedUp()
+	token, _ := i.rotated(web, first)
+	for _, as := range []login{orders, billing, twin, shop} {
+		if got := string(i.introspect(as, token).body); got != `{"active":false}` {
+			t.Errorf("%s: %s", as.id, got)
+		}
+	}
+	if got := string(i.introspect(web, first).body); got != `{"active":false}` {
+		t.Errorf("a spent one: %s", got)
+	}
+	want := fmt.Sprintf(`{"active":true,"iss":%q,"sub":"sub-of-alice","client_id":"web","scope":"orders:read orders:write bills:read","exp":%d}`,
+		i.url, began.Add(30*24*time.Hour).Unix())
+	if got := string(i.introspect(web, token).body); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }

@@ -29,12 +29,14 @@ type Server struct {
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
 	rotating atomic.Bool   // whether somebody sees to the next key
-	lifetime time.Duration
+	lifetime time.Duration // of access tokens
 	origins  []string
 	now      func() time.Time
 	log      *slog.Logger
 	audit    func(context.Context, Event) // may be nil
 
+	refreshLifetime   time.Duration // of all refresh tokens of a grant
+	refreshGrace      time.Duration // 0: none
 	proofs            dpop.Policy
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 

@@ -50,7 +50,7 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	}
 	told.Subject = u.Subject
 	s.emit(r.Context(), told)
-	s.resume(w, step.ar.query)
+	s.afterSignIn(w, r, step.ar, u.Subject)
 }
 
 // check returns the user with that name and password.

@@ -38,8 +38,8 @@ type Store interface {
 	// that key, spent and expired ones included, until Purge removes it.
 	Put(ctx context.Context, kind Kind, key Hash, r Record) error
 
-	// Get returns a record, spent or not, or ErrNotFound. It may return one that
-	// is expired.
+	// Get returns a record, spent or not, which Spent tells, or ErrNotFound. It
+	// may return one that is expired.
 	Get(ctx context.Context, kind Kind, key Hash) (Record, error)
 
 	// Consume spends a record and returns it: First for the one call that spent
@@ -76,7 +76,7 @@ type Kind string
 // The kinds of record that a server keeps.
 const (
 	AccessToken  Kind = "access_token"  // an opaque access token
-	RefreshToken Kind = "refresh_token" // what Rotate works on
+	RefreshToken Kind = "refresh_token" // what Rotate works on, spent ones included: so reuse is known
 	DPoPProof    Kind = "dpop_proof"    // one that was used, without Data
 
 	ClientAssertionID Kind = "client_assertion_jti" // of a client assertion that was used
@@ -86,6 +86,7 @@ const (
 	PushedRequest     Kind = "pushed_request" // by its request_uri (RFC 9126)
 	Session           Kind = "session"        // by the cookie of a browser that somebody signed in with
 	Consent           Kind = "consent"        // by a hash of who lets which client do what; no secret
+	Notice            Kind = "notice"         // for a person who signs in next; by a hash of who, no secret
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.
@@ -104,6 +105,9 @@ type Record struct {
 	Data []byte
 	// Expiry is when the record ceases to count. From then on it may be purged.
 	Expiry time.Time
+	// Spent tells, of what Get returns, whether Consume or Rotate spent the
+	// record. Elsewhere it means nothing.
+	Spent bool
 }
 
 // A Grant is what an authorization lives and dies by: all tokens that came of it

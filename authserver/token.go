@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 )
 
 // Names, which gosec takes for credentials.
@@ -14,12 +15,16 @@ const (
 	accessTokenKind = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // RFC 8693 section 3
 )
 
+// answerTimeout bounds the work of a token request.
+const answerTimeout = 10 * time.Second
+
 // grants are the grant types that work, each with what answers a token request
 // of a client that is registered for it. The metadata lists them, and a client
 // may register for no other.
 var grants = map[string]func(*Server, context.Context, *request) (*tokenResponse, error){
 	authorizationCodeGrant: (*Server).authorizationCode,
 	"client_credentials":   (*Server).clientCredentials,
+	refreshTokenGrant:      (*Server).refreshAccess,
 	jwtBearer:              (*Server).jwtBearer,
 	tokenExchange:          (*Server).tokenExchange,
 }
@@ -35,7 +40,7 @@ func (s *Server) grantTypes() []string {
 // has to be able to sign in, and for an assertion somebody has to be trusted.
 func (s *Server) has(grantType string) bool {
 	switch grantType {
-	case authorizationCodeGrant:
+	case authorizationCodeGrant, refreshTokenGrant:
 		return s.login != nil
 	case jwtBearer:
 		return len(s.issuers) > 0
@@ -56,6 +61,9 @@ func (s *Server) token(ctx context.Context, r *request) (any, error) {
 	case !r.client.may(grantType):
 		return nil, refuse(unauthorizedClient, "the client is not registered for this grant type")
 	}
+	// What is spent for a client that hangs up meanwhile must not be lost.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	defer cancel()
 	if err := s.bind(ctx, r); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,10 @@ func testPut(t testing.TB, s authserver.Store) {
 	got, err = s.Get(ctx, kind, key("a"))
 	must(t, err)
 	same(t, "Get of a spent record", got, record("a"))
+	spent(t, "Get of a spent record", got, true)
+	got, err = s.Get(ctx, kind+"2", key("a"))
+	must(t, err)
+	spent(t, "Get of a record whose key is spent in another kind", got, false)
 
 	old := authserver.Record{Expiry: now.Add(-time.Hour)}
 	must(t, s.Put(ctx, kind, key("old"), old))

@@ -21,6 +21,10 @@ func testRotate(t testing.TB, s authserver.Store) {
 		got, err = s.Get(ctx, authserver.RefreshToken, key(next))
 		must(t, err)
 		same(t, "Get of a successor", got, record(next))
+		spent(t, "Get of a successor", got, false)
+		got, err = s.Get(ctx, authserver.RefreshToken, key(strconv.Itoa(n)))
+		must(t, err)
+		spent(t, "Get of what was rotated", got, true)
 	}
 	got, o, err := s.Consume(ctx, authserver.RefreshToken, key("0"), now)
 	is(t, "Consume of a refresh token that was rotated", got, record("0"), o, authserver.Replayed, err)

@@ -127,6 +127,14 @@ func same(t testing.TB, what string, got, want authserver.Record) {
 	}
 }
 
+// spent checks what Get tells of a record besides what it holds.
+func spent(t testing.TB, what string, got authserver.Record, want bool) {
+	t.Helper()
+	if got.Spent != want {
+		t.Fatalf("%s: Spent is %t, want %t", what, got.Spent, want)
+	}
+}
+
 // fails checks that an operation returned the error that is due.
 func fails(t testing.TB, what string, err, due error) {
 	t.Helper()

@@ -133,7 +133,9 @@ func TestRun_FindsMistakes(t *testing.T) {
 			r.Expiry = r.Expiry.Truncate(time.Second)
 			return r
 		}}},
-		"the grant is lost": {"Put", broken{get: func(r authserver.Record) authserver.Record { r.Grant = ""; return r }}},
+		"what is spent seems unspent": {"Put", broken{get: func(r authserver.Record) authserver.Record { r.Spent = false; return r }}},
+		"what is unspent seems spent": {"Put", broken{get: func(r authserver.Record) authserver.Record { r.Spent = true; return r }}},
+		"the grant is lost":           {"Put", broken{get: func(r authserver.Record) authserver.Record { r.Grant = ""; return r }}},
 		"Consume ignores expiry": {"ConsumeExpiry", broken{consume: func(s authserver.Store, k authserver.Kind, key authserver.Hash, _ time.Time) (authserver.Record, authserver.Outcome, error) {
 			return s.Consume(ctx, k, key, now)
 		}}},

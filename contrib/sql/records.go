@@ -21,7 +21,7 @@ func (s *Store) Put(ctx context.Context, kind authserver.Kind, key authserver.Ha
 // Get implements [authserver.Store].
 func (s *Store) Get(ctx context.Context, kind authserver.Kind, key authserver.Hash) (authserver.Record, error) {
 	r, err := scanRecord(s.read.QueryRowContext(ctx, `
-		SELECT grant_id, data, expiry FROM countermark_records
+		SELECT grant_id, data, expiry, spent IS NOT NULL FROM countermark_records
 		WHERE kind = $1 AND key = $2`,
 		string(kind), key[:]))
 	if err != nil {
@@ -39,7 +39,7 @@ func (s *Store) Consume(ctx context.Context, kind authserver.Kind, key authserve
 	r, err := scanRecord(s.write.QueryRowContext(ctx, `
 		UPDATE countermark_records SET spent = $3
 		WHERE kind = $1 AND key = $2 AND expiry > $3 AND spent IS NULL
-		RETURNING grant_id, data, expiry`,
+		RETURNING grant_id, data, expiry, TRUE`,
 		string(kind), key[:], at))
 	if err == nil {
 		return r, authserver.First, nil
@@ -50,7 +50,7 @@ func (s *Store) Consume(ctx context.Context, kind authserver.Kind, key authserve
 	// A statement of its own, to see what was committed meanwhile. What is
 	// unspent came after the UPDATE: to this call it was not there.
 	r, err = scanRecord(s.read.QueryRowContext(ctx, `
-		SELECT grant_id, data, expiry FROM countermark_records
+		SELECT grant_id, data, expiry, TRUE FROM countermark_records
 		WHERE kind = $1 AND key = $2 AND expiry > $3 AND spent IS NOT NULL`,
 		string(kind), key[:], at))
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *Store) Rotate(ctx context.Context, old, next authserver.Hash, r authser
 func scanRecord(row *sql.Row) (authserver.Record, error) {
 	var r authserver.Record
 	var expiry int64
-	if err := row.Scan(&r.Grant, &r.Data, &expiry); err != nil {
+	if err := row.Scan(&r.Grant, &r.Data, &expiry, &r.Spent); err != nil {
 		return authserver.Record{}, err
 	}
 	r.Expiry = fromMillis(expiry)

@@ -152,7 +152,7 @@ func seeds(local bool) *Config {
 		{
 			Client: authserver.Client{
 				ClientID: "orders-web", ClientName: "Orders on the web",
-				GrantTypes: []string{"authorization_code"}, Scope: "orders:read orders:write", Audience: api,
+				GrantTypes: []string{"authorization_code", "refresh_token"}, Scope: "orders:read orders:write", Audience: api,
 				RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost:8080/callback"},
 			},
 			ClientSecret: secret("orders-web-secret"),

@@ -1,0 +1,93 @@
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/countermark/countermark/internal/strictjson"
+)
+
+const (
+	// maxNotices is how many there may be for a person in noticeLifetime; those
+	// beyond it say nothing new.
+	maxNotices     = 8
+	noticeLifetime = 90 * 24 * time.Hour
+)
+
+// A notice is that a refresh token of a person's grant was used twice, for them to
+// see when they sign in next.
+type notice struct {
+	Client string `json:"client"` // by the name that people know
+	Time   int64  `json:"time"`   // Unix seconds
+}
+
+// When says to people when it was.
+func (n notice) When() string { return time.Unix(n.Time, 0).UTC().Format("2 January 2006, 15:04 UTC") }
+
+// noticeKey is the key of one of a person's notices, of which each has a place. The
+// places of another period are others: those that expired may be there yet.
+func noticeKey(subject string, period int64, place int) Hash {
+	return HashOf(fmt.Sprintf("%s\x00%d\x00%d", subject, period, place))
+}
+
+func noticePeriod(t time.Time) int64 { return t.Unix() / int64(noticeLifetime/time.Second) }
+
+// leaveNotice keeps a notice for a person in the first place that is free.
+func (s *Server) leaveNotice(ctx context.Context, subject string, n *notice) error {
+	data, err := json.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("notice: %w", err)
+	}
+	now := s.now()
+	record := Record{Data: data, Expiry: now.Add(noticeLifetime)}
+	return s.write(ctx, func() error {
+		for place := range maxNotices {
+			if err := s.store.Put(ctx, Notice, noticeKey(subject, noticePeriod(now), place), record); !errors.Is(err, ErrExists) {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// takeNotices returns what a person should know, once.
+func (s *Server) takeNotices(ctx context.Context, subject string) ([]notice, error) {
+	var notices []notice
+	now := s.now()
+	for n := range 2 * maxNotices { // of the period before as well
+		key := noticeKey(subject, noticePeriod(now)-int64(1-n/maxNotices), n%maxNotices)
+		r, outcome, err := s.store.Consume(ctx, Notice, key, now)
+		switch {
+		case errors.Is(err, ErrNotFound) || err == nil && outcome != First:
+			continue
+		case err != nil:
+			return nil, storeFailed(err)
+		}
+		var one notice
+		if err := strictjson.Unmarshal(r.Data, &one); err != nil {
+			return nil, fmt.Errorf("record of a notice: %w", err)
+		}
+		notices = append(notices, one)
+	}
+	return notices, nil
+}
+
+// afterSignIn sends the browser on to what the person signed in for, by way of the
+// notices that wait for them.
+func (s *Server) afterSignIn(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, subject string) {
+	notices, err := s.takeNotices(r.Context(), subject)
+	switch {
+	case err != nil:
+		s.writeErrorPage(w, r, ar.client, err)
+	case len(notices) == 0:
+		s.resume(w, ar.query)
+	default:
+		s.pages.write(w, http.StatusOK, &page{
+			name: "notice.html", forms: "'none'", Title: "Before you go on", Notices: notices, Next: s.authorizeURL(ar.query),
+		})
+	}
+}
