@@ -9,5 +9,5 @@ import (
 
 func TestRaces_MemoryStore(t *testing.T) {
 	t.Parallel()
-	issuertest.Races(t, func(*testing.T) []authserver.Store { return []authserver.Store{authserver.NewMemoryStore(nil)} })
+	issuertest.Races(t, 50, func(*testing.T) []authserver.Store { return []authserver.Store{authserver.NewMemoryStore(nil)} })
 }

@@ -49,6 +49,8 @@ func (d database) open(t testing.TB, opts *sqlstore.Options) *sqlstore.Store {
 	return s
 }
 
+func (d database) isSQLite() bool { return strings.HasPrefix(d.dsn, "sqlite:") }
+
 // schema returns the one that newSchema made.
 func (d database) schema() string {
 	_, schema, _ := strings.Cut(d.dsn, "search_path=")

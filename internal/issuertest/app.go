@@ -160,6 +160,11 @@ func (a *App) Redeem(ctx context.Context, code string) (*Answer, error) {
 	}, nil)
 }
 
+// Refresh takes a refresh token to the token endpoint.
+func (a *App) Refresh(ctx context.Context, token string) (*Answer, error) {
+	return a.Post(ctx, "/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, nil)
+}
+
 // Active asks whether a token is active.
 func (a *App) Active(ctx context.Context, token string) (bool, error) {
 	answer, err := a.Post(ctx, "/introspect", url.Values{"token": {token}}, nil)

@@ -76,19 +76,19 @@ func New(t testing.TB) *Issuer {
 	for app, strategy := range map[*App]string{i.Web: "jwt", i.Kiosk: "opaque"} {
 		i.config.Clients = append(i.config.Clients, authserver.Client{
 			ClientID: app.ID, SecretHash: authserver.HashOf(app.Secret), RedirectURIs: []string{app.RedirectURI},
-			GrantTypes: []string{"authorization_code", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"},
+			GrantTypes: []string{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"},
 			Scope:      scope, Audience: []string{API}, AccessTokenStrategy: strategy,
 		})
 	}
 	return i
 }
 
-// Server returns one more server of the issuer, on a store.
-func (i *Issuer) Server(t testing.TB, store authserver.Store, edits ...func(*authserver.Config)) *authserver.Server {
+// Server returns one more server of the issuer, on a store. Edit may be nil.
+func (i *Issuer) Server(t testing.TB, store authserver.Store, edit func(*authserver.Config)) *authserver.Server {
 	t.Helper()
 	cfg := i.config
 	cfg.Store = store
-	for _, edit := range edits {
+	if edit != nil {
 		edit(&cfg)
 	}
 	s, err := authserver.New(cfg)

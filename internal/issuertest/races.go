@@ -2,6 +2,7 @@ package issuertest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -11,43 +12,71 @@ import (
 	"github.com/countermark/countermark/authserver"
 )
 
-const (
-	racers = 64 // requests that go for one thing at once
-	rounds = 50 // times that they do
-)
+const racers = 64 // requests that go for one thing at once
 
-// Races has servers redeem one thing 64 times at once, 50 times each: of what
-// works once, one request has it. The servers, one on each of the stores that
+// Races has servers redeem one thing 64 times at once, of each kind of thing as
+// many as rounds: of what works once, one request has it. The servers, one on each of the stores that
 // open returns, are one issuer; the requests go to them in turn, straight to the
 // handlers. The stores are of one database with nothing in it, one for each test.
-func Races(t *testing.T, open func(t *testing.T) []authserver.Store) {
+func Races(t *testing.T, rounds int, open func(t *testing.T) []authserver.Store) {
 	t.Helper()
 	for _, r := range []race{
-		{"AuthorizationCode", "400 invalid_grant", codeRace},
-		{"ClientAssertion", "401 invalid_client", clientAssertionRace},
-		{"Assertion", "400 invalid_grant", assertionRace},
-		{"DPoPProof", "400 invalid_dpop_proof", proofRace},
+		{"AuthorizationCode", codeRace, but("400 invalid_grant"), nil},
+		{"ClientAssertion", clientAssertionRace, but("401 invalid_client"), nil},
+		{"Assertion", assertionRace, but("400 invalid_grant"), nil},
+		{"DPoPProof", proofRace, but("400 invalid_dpop_proof"), nil},
+		{"RefreshToken", refreshRace, oneSuccessor, nil},
+		{"RefreshTokenWithoutGrace", refreshRace, but("400 invalid_grant"), withoutGrace},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
-			f := newField(t, open(t))
+			f := newField(t, open(t), r.edit)
 			for round := range rounds {
-				answers := f.race(t, r.prepare(t, f))
-				if got, want := tally(answers), map[string]int{"200": 1, r.lost: racers - 1}; !maps.Equal(got, want) {
-					t.Fatalf("round %d: %v, want %v", round, got, want)
+				if problem := r.judge(f.race(t, r.prepare(t, f))); problem != "" {
+					t.Fatalf("round %d: %s", round, problem)
 				}
 			}
 		})
 	}
 }
 
-// A race is a request that works once.
+// A race is for what works once.
 type race struct {
 	name string
-	lost string // the outcome of all requests but one
 	// prepare makes one more thing to redeem, and returns what redeems it.
 	prepare func(t *testing.T, f *field) func(ctx context.Context, at *App) (*Answer, error)
+	judge   func([]*Answer) (problem string)
+	edit    func(*authserver.Config)
 }
+
+// but is the judgement that one request has it, and all others an outcome.
+func but(lost string) func([]*Answer) string {
+	return func(answers []*Answer) string {
+		got, want := map[string]int{}, map[string]int{"200": 1, lost: racers - 1}
+		for _, a := range answers {
+			got[a.Outcome()]++
+		}
+		if !maps.Equal(got, want) {
+			return fmt.Sprintf("%v, want %v", got, want)
+		}
+		return ""
+	}
+}
+
+// oneSuccessor is the judgement that all requests have one and the same refresh
+// token.
+func oneSuccessor(answers []*Answer) string {
+	got := map[string]int{}
+	for _, a := range answers {
+		got[a.Outcome()+" "+a.Text("refresh_token")]++
+	}
+	if len(got) != 1 || answers[0].Text("refresh_token") == "" {
+		return fmt.Sprintf("%d successors or refusals, want one successor", len(got))
+	}
+	return ""
+}
+
+func withoutGrace(c *authserver.Config) { c.RefreshTokenGrace = -1 }
 
 func codeRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, error) {
 	t.Helper()
@@ -83,18 +112,33 @@ func proofRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, err
 	}
 }
 
+func refreshRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, error) {
+	t.Helper()
+	code, err := f.at[0].Code(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := f.at[0].Redeem(t.Context(), code)
+	if err != nil || first.Text("refresh_token") == "" {
+		t.Fatalf("no refresh token: %s, %v", first.Outcome(), err)
+	}
+	return func(ctx context.Context, at *App) (*Answer, error) {
+		return at.Refresh(ctx, first.Text("refresh_token"))
+	}
+}
+
 // A field is the servers that a race is at.
 type field struct {
 	*Issuer
 	at []*App // Web, at each of the servers
 }
 
-func newField(t *testing.T, stores []authserver.Store) *field {
+func newField(t *testing.T, stores []authserver.Store, edit func(*authserver.Config)) *field {
 	t.Helper()
 	f := &field{Issuer: New(t)}
 	browser := f.Web.At(nil)
 	for _, store := range stores {
-		f.at = append(f.at, browser.At(Direct{f.Server(t, store)}))
+		f.at = append(f.at, browser.At(Direct{f.Server(t, store, edit)}))
 	}
 	return f
 }
@@ -120,13 +164,4 @@ func (f *field) race(t *testing.T, send func(ctx context.Context, at *App) (*Ans
 		t.FailNow()
 	}
 	return answers
-}
-
-// tally counts the outcomes.
-func tally(answers []*Answer) map[string]int {
-	outcomes := map[string]int{}
-	for _, a := range answers {
-		outcomes[a.Outcome()]++
-	}
-	return outcomes
 }
