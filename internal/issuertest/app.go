@@ -135,22 +135,24 @@ func (a *App) Code(ctx context.Context, extra ...string) (string, error) {
 	return a.follow(ctx, URL+"/authorize?"+query.Encode())
 }
 
-// PushedCode is Code by way of a pushed authorization request (RFC 9126).
-func (a *App) PushedCode(ctx context.Context) (code, requestURI string, err error) {
-	form := url.Values{
+// Push pushes an authorization request and returns its request_uri (RFC 9126).
+func (a *App) Push(ctx context.Context) (string, error) {
+	answer, err := a.Post(ctx, "/par", url.Values{
 		"response_type": {"code"}, "redirect_uri": {a.RedirectURI}, "code_challenge": {challenge}, "code_challenge_method": {"S256"},
-	}
-	pushed, err := a.Post(ctx, "/par", form, nil)
+	}, nil)
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	requestURI = pushed.Text("request_uri")
-	if requestURI == "" {
-		return "", "", fmt.Errorf("no request_uri: %s", pushed.Outcome())
+	if answer.Text("request_uri") == "" {
+		return "", fmt.Errorf("no request_uri: %s", answer.Outcome())
 	}
+	return answer.Text("request_uri"), nil
+}
+
+// PushedCode is Code for a request that was pushed.
+func (a *App) PushedCode(ctx context.Context, requestURI string) (string, error) {
 	query := url.Values{"client_id": {a.ID}, "request_uri": {requestURI}}
-	code, err = a.follow(ctx, URL+"/authorize?"+query.Encode())
-	return code, requestURI, err
+	return a.follow(ctx, URL+"/authorize?"+query.Encode())
 }
 
 // Redeem takes a code to the token endpoint.
