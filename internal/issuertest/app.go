@@ -181,6 +181,7 @@ func (a *App) Active(ctx context.Context, token string) (bool, error) {
 
 var (
 	formAction  = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
+	goOn        = regexp.MustCompile(`<a href="([^"]*)"`)
 	hiddenField = regexp.MustCompile(`type="hidden" name="(\w+)" value="([^"]*)"`)
 )
 
@@ -206,6 +207,10 @@ func (a *App) follow(ctx context.Context, location string) (string, error) {
 		}
 		page := string(answer.Body)
 		action := formAction.FindStringSubmatch(page)
+		if link := goOn.FindStringSubmatch(page); action == nil && link != nil { // of a notice
+			answer, err = a.get(ctx, resolve(html.UnescapeString(link[1])))
+			continue
+		}
 		if answer.Status != http.StatusOK || action == nil {
 			return "", fmt.Errorf("authorization: %d without a form", answer.Status)
 		}
