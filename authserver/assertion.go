@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/internal/strictjson"
 )
@@ -181,6 +182,10 @@ func (a *assertion) checkTimes(code string, now time.Time, lifetime time.Duratio
 		return nil
 	}
 }
+
+// remembered is how long a used assertion is remembered: longer than it is good,
+// for a server that is slow, or whose clock is behind, at the very end.
+func (a *assertion) remembered() time.Time { return a.expiry.Add(leeway + dpop.ReplayMargin) }
 
 // failed is the refusal of what nobody has proved to have sent: the cause is for
 // the log alone.

@@ -47,14 +47,14 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // checkAuth checks how the client authenticates: what the method needs is there,
 // and what only another one uses is not, since somebody would rely on it.
-func (c *client) checkAuth() error {
+func (c *client) checkAuth(parse keyParser) error {
 	method := c.TokenEndpointAuthMethod
 	hashed := method == secretBasic || method == secretPost
 	switch {
 	case !slices.Contains(authMethods, method):
 		return notSupported("token_endpoint_auth_method", method, authMethods)
 	case hashed && c.SecretHash == Hash{}:
-		return errors.New("SecretHash: required, HashOf the client's secret")
+		return fmt.Errorf("SecretHash: required for %s: HashOf the client's secret; a public client has token_endpoint_auth_method none", method)
 	case hashed && c.SecretHash == HashOf(""):
 		return errors.New("SecretHash: is that of an empty secret")
 	case !hashed && c.SecretHash != Hash{}:
@@ -69,7 +69,7 @@ func (c *client) checkAuth() error {
 			}
 		}
 	}
-	if err := c.checkKeys(); err != nil {
+	if err := c.checkKeys(parse); err != nil {
 		return err
 	}
 	if err := c.checkSigningAlg(); err != nil {
@@ -80,13 +80,13 @@ func (c *client) checkAuth() error {
 
 // checkKeys checks jwks and jwks_uri (RFC 7591 section 2), which a client of any
 // method may have, and reads the former.
-func (c *client) checkKeys() error {
+func (c *client) checkKeys(parse keyParser) error {
 	needed := c.TokenEndpointAuthMethod == privateKeyJWT || c.TokenEndpointAuthMethod == tlsSelfSigned
 	switch {
 	case c.JWKS != nil && c.JWKSURI != "":
 		return errors.New("jwks_uri: must not be there beside jwks (RFC 7591 section 2)")
 	case c.JWKS != nil:
-		keys, err := parseKeys(c.JWKS)
+		keys, err := parse(c.JWKS)
 		if err != nil {
 			return fmt.Errorf("jwks: %w", err)
 		}

@@ -137,8 +137,7 @@ func (s *Server) readStep(w http.ResponseWriter, r *http.Request, path string) *
 	}
 	secret, query := s.cookieOf(r), form.Get("request")
 	if !s.genuine(r, secret, form.Get("csrf"), path, query) {
-		s.writeErrorPage(w, r, nil, refuseWith(http.StatusForbidden, invalidRequest,
-			"the form does not come from a page of this browser session; cookies may be turned off"))
+		s.writeErrorPage(w, r, nil, foreignForm(r, secret, query))
 		return nil
 	}
 	params, err := parseQuery(query)
@@ -152,6 +151,20 @@ func (s *Server) readStep(w http.ResponseWriter, r *http.Request, path string) *
 		return nil
 	}
 	return &step{form: form, secret: secret, ar: ar}
+}
+
+// foreignForm refuses a form that is not genuine. It may be one of a page that was
+// open before somebody signed in on another. From there a person can go on, by a
+// link that does no more than one of anybody else's.
+func foreignForm(r *http.Request, secret, query string) *refusal {
+	if secret == "" {
+		return refuseWith(http.StatusForbidden, invalidRequest, "the form came without the cookie of its page; cookies may be turned off")
+	}
+	refused := refuseWith(http.StatusForbidden, invalidRequest, "the form does not come from a page of this browser session")
+	if params, err := parseQuery(query); err == nil && isSameOrigin(r) {
+		refused.again = normalQuery(params)
+	}
+	return refused
 }
 
 // wantsSignIn reports whether the person has to sign in, which they may just have

@@ -63,8 +63,9 @@ type authorizationRequest struct {
 
 // A pushedRequest is what a client pushed (RFC 9126 section 2).
 type pushedRequest struct {
-	ClientID string     `json:"client_id"`
-	Params   url.Values `json:"params"`
+	Issuer   string `json:"iss"` // that it was pushed to
+	ClientID string `json:"client_id"`
+	Params   string `json:"params"` // form-encoded: JSON cannot hold the bytes of every state
 	// Until is when a browser must have brought it here, in Unix milliseconds.
 	// The record lasts longer, for those who are at it.
 	Until int64 `json:"until"`
@@ -138,10 +139,10 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 	if err := strictjson.Unmarshal(r.Data, &p); err != nil {
 		return nil, fmt.Errorf("record of a pushed request: %w", err)
 	}
-	if p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
+	if p.Issuer != s.issuer || p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
 		return nil, unusable
 	}
-	return p.Params, nil
+	return url.ParseQuery(p.Params)
 }
 
 // check checks the parameters of ar.client's request and keeps what they say: the

@@ -77,7 +77,7 @@ func startWeb(t testing.TB, path string, edits ...func(*authserver.Config)) *iss
 			},
 			authserver.Client{
 				ClientID: native.id, SecretHash: authserver.HashOf(native.secret), GrantTypes: grant, SkipConsent: true,
-				RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]:8080/cb?x=y", "http://localhost:8080/cb", "com.example.app:/cb", "https://localhost/cb"},
+				RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]:8080/cb?x=y", "http://localhost:8080/cb", "com.example.app:/cb", "https://localhost/cb", "https://LOCALHOST./cb"},
 				Scope:        "orders:read", Audience: []string{ordersAPI},
 			},
 		)
@@ -122,6 +122,7 @@ type screen struct {
 	title  string
 	text   string
 	action string
+	link   string     // the last one
 	fields url.Values // of the one form, buttons left out
 }
 
@@ -283,6 +284,8 @@ func (s *screen) parse(t testing.TB) {
 			s.text += n.Data + " "
 		case n.Data == "form":
 			s.action = attr("action")
+		case n.Data == "a":
+			s.link = attr("href")
 		case n.Data == "input":
 			s.fields.Set(attr("name"), attr("value"))
 		}

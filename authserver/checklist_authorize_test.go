@@ -220,6 +220,9 @@ func TestPoint07_StateComesBackByteForByte(t *testing.T) {
 		if s.response().Get("error") != "invalid_scope" || s.response().Get("state") != state {
 			t.Errorf("%q: %s", state, s.header.Get("Location"))
 		}
+		if s := b.authorize(pushed(portal, i.push(portal, "state", state))); s.response().Get("state") != state {
+			t.Errorf("%q pushed: %s", state, s.header.Get("Location"))
+		}
 	}
 	for _, extra := range [][]string{nil, {"scope", "admin"}} {
 		if s := b.authorize(authParams(portal, append(extra, "state", "")...)); s.status != 303 || s.response().Has("state") {

@@ -34,7 +34,7 @@ func TestPoint15_NoSilentApprovalOnPeoplesMachines(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")
 	b := i.browser()
-	for _, uri := range []string{"http://127.0.0.1:49152/cb", "http://[::1]:49152/cb?x=y", "http://localhost:8080/cb", "https://localhost/cb", "com.example.app:/cb"} {
+	for _, uri := range []string{"http://127.0.0.1:49152/cb", "http://[::1]:49152/cb?x=y", "http://localhost:8080/cb", "https://localhost/cb", "https://LOCALHOST./cb", "com.example.app:/cb"} {
 		params := authParams(native, "redirect_uri", uri)
 		b.grant(params)
 		if s := b.authorize(params); s.title != "Allow access?" {
@@ -76,6 +76,29 @@ func TestPoint15_ConsentIsRememberedForWhatItWasAbout(t *testing.T) {
 	i.clock.Advance(30 * 24 * time.Hour)
 	if s := b.signIn(b.authorize(authParams(web, "scope", "orders:read bills:read", "resource", ordersAPI)), "alice"); !asked(s) {
 		t.Errorf("after 30 days: %d %s", s.status, s.header.Get("Location"))
+	}
+}
+
+// Consent is remembered for 30 days whenever it was given, and again after that,
+// though nothing has cleared away the expired record.
+func TestPoint15_ConsentIsRememberedAgainOnceItExpired(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	asked := func() bool {
+		b := i.browser()
+		return b.signIn(b.authorize(authParams(web)), "alice").title == "Allow access?"
+	}
+	for range 5 {
+		i.browser().grant(authParams(web))
+		i.clock.Advance(30*24*time.Hour - time.Second)
+		if asked() {
+			t.Error("asked again within 30 days")
+		}
+		i.clock.Advance(time.Second)
+		if !asked() {
+			t.Error("not asked after 30 days")
+		}
+		i.clock.Advance(5 * 24 * time.Hour)
 	}
 }
 

@@ -144,6 +144,33 @@ func TestPoint16_WhoIsAtHomeIsNotKeptOut(t *testing.T) {
 	}
 }
 
+// Who tries again while the directory is down has not guessed.
+func TestPoint16_AnOutageIsNoFailure(t *testing.T) {
+	t.Parallel()
+	var down atomic.Bool
+	i := startWeb(t, "", func(c *authserver.Config) {
+		c.Users = nil
+		c.Login = func(context.Context, string, string) (authserver.User, error) {
+			if down.Load() {
+				return authserver.User{}, errors.New("the directory is down")
+			}
+			return authserver.User{Subject: "sub-of-carol"}, nil
+		}
+	})
+	down.Store(true)
+	b := i.browser()
+	signIn := b.authorize(authParams(portal))
+	for range 60 {
+		if s := b.submit(signIn, "username", "carol", "password", "x"); s.status != 503 {
+			t.Fatalf("%d %s", s.status, s.body)
+		}
+	}
+	down.Store(false)
+	if s := b.submit(signIn, "username", "carol", "password", "x"); s.status != 303 {
+		t.Errorf("%d %s", s.status, s.body)
+	}
+}
+
 func TestPoint16_TheEmbeddersLogin(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64

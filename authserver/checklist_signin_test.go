@@ -2,10 +2,13 @@ package authserver_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/countermark/countermark/authserver"
 )
 
 // cookie returns the value of the issuer's cookie.
@@ -53,6 +56,76 @@ func TestPoint12_FormsOfOthersAreForbidden(t *testing.T) {
 	forbidden("sign-in's token at consent", b.submit(consent, append(right, "csrf", signIn.fields.Get("csrf"))...))
 	if s := b.submit(consent, "decision", "allow"); s.response().Get("code") == "" {
 		t.Errorf("the right form: %d %s", s.status, s.body)
+	}
+}
+
+// Whoever is taken out of the configuration is out at the next start, whatever the
+// store holds: a session, or a refresh token of a client.
+func TestPoint12_WhoIsNoUserAnyMoreIsOut(t *testing.T) {
+	t.Parallel()
+	store := authserver.NewMemoryStore(nil)
+	before := startWeb(t, "", withStore(store), withRefresh)
+	b := before.browser()
+	code := b.grant(authParams(web)).response().Get("code")
+	token := before.redeem(web, code).member("refresh_token")
+	after := func(users []authserver.User) (signedIn bool, status int) {
+		i := startWeb(t, "", withStore(store), withRefresh, func(c *authserver.Config) { c.Issuer, c.Users = before.url, users })
+		req := httptest.NewRequest(http.MethodGet, "/authorize?"+authParams(web).Encode(), http.NoBody)
+		u, _ := url.Parse(before.url)
+		req.AddCookie(b.client.Jar.Cookies(u)[0])
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, req)
+		req = i.request("/token", form("grant_type", "refresh_token", "refresh_token", token).Encode())
+		req.SetBasicAuth(web.id, web.secret)
+		refreshed := httptest.NewRecorder()
+		i.ServeHTTP(refreshed, req)
+		return w.Code == http.StatusSeeOther, refreshed.Code
+	}
+	if signedIn, status := after(users()[1:]); signedIn || status != 400 {
+		t.Errorf("without alice: signed in %v, refresh %d", signedIn, status)
+	}
+	if signedIn, status := after(users()); !signedIn || status != 200 {
+		t.Errorf("with alice: signed in %v, refresh %d", signedIn, status)
+	}
+}
+
+// Of two pages that are open, the sign-in on one makes the form of the other
+// worthless, and the person can go on nevertheless.
+func TestPoint12_AFormOfBeforeTheSignInLeadsOn(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "/tenant")
+	b := i.browser()
+	one, two := b.authorize(authParams(web)), b.authorize(authParams(web, "state", "two"))
+	consent := b.signIn(one, "alice")
+	goOn := func(s *screen, wantState string) {
+		t.Helper()
+		if !s.isPage(403) || !strings.HasPrefix(s.link, "/tenant/authorize?") {
+			t.Fatalf("%d %s", s.status, s.body)
+		}
+		s = b.get(i.host + s.link)
+		if s.title != "Allow access?" {
+			t.Fatalf("%d %s", s.status, s.body)
+		}
+		if s = b.submit(s, "decision", "allow"); !s.response().Has("code") || s.response().Get("state") != wantState {
+			t.Errorf("%d %s", s.status, s.header.Get("Location"))
+		}
+	}
+	b.header.Set("Sec-Fetch-Site", "same-origin")
+	goOn(b.submit(two, "username", "alice", "password", "alice-password"), "two")
+	again := b.authorize(authParams(web, "prompt", "login", "state", "three"))
+	b.signIn(again, "bob")
+	goOn(b.submit(consent, "decision", "allow"), state)
+
+	b.header.Set("Sec-Fetch-Site", "same-site")
+	if s := b.submit(consent, "decision", "allow"); !s.isPage(403) || s.link != "" {
+		t.Errorf("a page of another site leads on: %s", s.body)
+	}
+	b.header.Del("Sec-Fetch-Site")
+	if s := i.browser().submit(consent, "decision", "allow"); !s.isPage(403) || s.link != "" || !strings.Contains(s.text, "cookies may be turned off") {
+		t.Errorf("without a cookie: %s", s.body)
+	}
+	if s := b.submit(consent, "csrf", "x", "request", `"><script>&client_id="><script>`); !s.isPage(403) || strings.Contains(string(s.body), "<script>") {
+		t.Errorf("%s", s.body)
 	}
 }
 

@@ -130,9 +130,9 @@ type client struct {
 	keys   keyList // of JWKS
 }
 
-// newClient checks c and copies it. An error begins with the metadata name of
-// what is wrong, or the field's if it has none.
-func newClient(c *Client) (*client, error) {
+// newClient checks c, whose JWKS parse reads, and copies it. An error begins with
+// the metadata name of what is wrong, or the field's if it has none.
+func newClient(c *Client, parse keyParser) (*client, error) {
 	n := &client{Client: *c.clone()}
 	if n.TokenEndpointAuthMethod == "" {
 		n.TokenEndpointAuthMethod = secretBasic
@@ -159,7 +159,7 @@ func newClient(c *Client) (*client, error) {
 			return nil, notSupported("grant_types", g, grantTypes())
 		}
 	}
-	if err := n.checkAuth(); err != nil {
+	if err := n.checkAuth(parse); err != nil {
 		return nil, err
 	}
 	if n.may(authorizationCodeGrant) && len(c.RedirectURIs) == 0 {
@@ -192,11 +192,11 @@ func newClient(c *Client) (*client, error) {
 }
 
 // newStoredClient is newClient for a client of a store.
-func newStoredClient(c *Client) (*client, error) {
+func newStoredClient(c *Client, parse keyParser) (*client, error) {
 	if c.TokenEndpointAuthMethod == secretJWT {
 		return nil, errors.New("token_endpoint_auth_method: " + secretJWT + " needs a secret in the clear, which no store keeps")
 	}
-	return newClient(c)
+	return newClient(c, parse)
 }
 
 // may reports whether the client is registered for a grant type.

@@ -60,7 +60,7 @@ func (s *Server) byAssertion(r *http.Request, form url.Values) (*client, error) 
 	if a.id == "" {
 		return nil, refuse(invalidClient, "the assertion lacks jti")
 	}
-	fresh, err := s.once(ctx, ClientAssertionID, assertionKey(c.ClientID, a.id), a.expiry.Add(leeway))
+	fresh, err := s.once(ctx, ClientAssertionID, assertionKey(c.ClientID, a.id), a.remembered())
 	switch {
 	case err != nil:
 		return nil, err

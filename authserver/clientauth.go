@@ -151,7 +151,10 @@ func (s *Server) checked(found *Client) (*client, error) {
 	if c, ok := s.clients[found.ClientID]; ok {
 		return c, nil
 	}
-	c, err := newStoredClient(found)
+	c, err := newStoredClient(found, s.parsed.parse)
+	if err == nil && s.subjects[found.ClientID] {
+		err = errors.New("client_id: is the Subject of a user (RFC 9068 section 5)")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
 	}

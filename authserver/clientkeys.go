@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"slices"
@@ -42,6 +43,39 @@ func parseKeys(data []byte) (keyList, error) {
 	}
 }
 
+// A keyParser is parseKeys, or does as it does.
+type keyParser func(data []byte) (keyList, error)
+
+// parsedKeys are the key sets of clients of the store that were read lately, by
+// their text: two EC keys take as long to read as a signature to verify, and a
+// request wants them twice. The zero value is ready.
+type parsedKeys struct {
+	mu     sync.Mutex
+	byText map[Hash]keyList
+}
+
+// parse is a keyParser. What it returns is not to be changed.
+func (p *parsedKeys) parse(data []byte) (keyList, error) {
+	text := Hash(sha256.Sum256(data))
+	p.mu.Lock()
+	keys, known := p.byText[text]
+	p.mu.Unlock()
+	if known {
+		return keys, nil
+	}
+	keys, err := parseKeys(data)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.byText) >= maxKeySets {
+		clear(p.byText)
+	}
+	put(&p.byText, text, keys)
+	return keys, nil
+}
+
 // find returns the keys for a signature: those with the kid, if it has one, and
 // fit for alg.
 func (l keyList) find(kid, alg string) []crypto.PublicKey {
@@ -71,7 +105,7 @@ func (s *Server) clientKeys(ctx context.Context, c *Client, told string, enough 
 	if known, ok := s.clients[c.ClientID]; ok {
 		return known.keys, nil
 	}
-	keys, err := parseKeys(c.JWKS)
+	keys, err := s.parsed.parse(c.JWKS)
 	if err != nil {
 		return nil, failed(invalidClient, told, fmt.Errorf("client %q in the store: jwks: %w", c.ClientID, err))
 	}

@@ -63,3 +63,31 @@ func TestKeySets_Bounded(t *testing.T) {
 		}
 	}
 }
+
+// A key set of a client of the store is read once, and those that were read do
+// not fill the memory.
+func TestParsedKeys_ReadOnceAndBounded(t *testing.T) {
+	t.Parallel()
+	set := func(kid int) []byte {
+		return fmt.Appendf(nil, `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"%d","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`, kid)
+	}
+	var p parsedKeys
+	for kid := range maxKeySets + 10 {
+		if keys, err := p.parse(set(kid)); err != nil || len(keys.find(fmt.Sprint(kid), "EdDSA")) != 1 {
+			t.Fatalf("%d: %v, %v", kid, keys, err)
+		}
+	}
+	if n := len(p.byText); n > maxKeySets {
+		t.Errorf("%d are remembered", n)
+	}
+	one, err1 := p.parse(set(1))
+	two, err2 := p.parse(set(1))
+	if err1 != nil || err2 != nil || one[0] != two[0] {
+		t.Errorf("read again: %v, %v", err1, err2)
+	}
+	for range 2 {
+		if keys, err := p.parse([]byte("{")); err == nil {
+			t.Errorf("%v", keys)
+		}
+	}
+}

@@ -142,7 +142,7 @@ func New(cfg Config) (*Server, error) {
 		clientCertificate: cfg.ClientCertificate,
 	}
 	for i := range cfg.Clients {
-		c, err := newClient(&cfg.Clients[i])
+		c, err := newClient(&cfg.Clients[i], parseKeys)
 		if err != nil {
 			return nil, fmt.Errorf("authserver: Config.Clients[%d] (%q): %w", i, cfg.Clients[i].ClientID, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,34 +94,40 @@ func (ar *authorizationRequest) insistsOnConsent() bool {
 // RFC 9700 section 4.14).
 func (c *client) isProven(redirectURI string) bool {
 	u, err := url.Parse(redirectURI)
-	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(u.Hostname()) && !c.public()
+	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")) && !c.public()
 }
 
 // consentKey is the key of the record that a person let a client have exactly
-// this.
-func (ar *authorizationRequest) consentKey(n *session) Hash {
+// this, within that consentLifetime since 1970 which at is in: so a record that
+// expired and is still there is never in the way of the next one.
+func (ar *authorizationRequest) consentKey(n *session, at time.Time) Hash {
 	list := func(texts []string) string { return strings.Join(slices.Sorted(slices.Values(texts)), " ") }
-	return HashOf(strings.Join([]string{n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience)}, "\x00"))
+	period := strconv.FormatInt(at.Unix()/int64(consentLifetime/time.Second), 10)
+	about := []string{n.Issuer, n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), period}
+	return HashOf(strings.Join(about, "\x00"))
 }
 
 func (s *Server) hasConsented(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {
-	r, err := s.store.Get(ctx, Consent, ar.consentKey(n))
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return false, nil
-	case err != nil:
-		return false, storeFailed(err)
-	default:
-		return s.now().Before(r.Expiry), nil
+	now := s.now()
+	for _, at := range []time.Time{now, now.Add(-consentLifetime)} {
+		r, err := s.store.Get(ctx, Consent, ar.consentKey(n, at))
+		switch {
+		case err == nil && now.Before(r.Expiry):
+			return true, nil
+		case err != nil && !errors.Is(err, ErrNotFound):
+			return false, storeFailed(err)
+		}
 	}
+	return false, nil
 }
 
 func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, n *session) error {
 	if !ar.client.isProven(ar.reply.uri) {
 		return nil // it would not count
 	}
+	now := s.now()
 	return s.write(ctx, func() error {
-		err := s.store.Put(ctx, Consent, ar.consentKey(n), Record{Expiry: s.now().Add(consentLifetime)})
+		err := s.store.Put(ctx, Consent, ar.consentKey(n, now), Record{Expiry: now.Add(consentLifetime)})
 		if errors.Is(err, ErrExists) {
 			return nil
 		}

@@ -41,6 +41,7 @@ type refusal struct {
 	description string // a constant, without " and \; nothing of the request
 	cause       error  // for the log alone, as is the next one
 	tried       string // the ID of a registered client whose secret was not the right one
+	again       string // the authorization request that a person may begin again, if there is one
 }
 
 // refuse returns a refusal with the status that goes with code.

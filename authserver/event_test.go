@@ -263,6 +263,34 @@ func TestAudit_RunsOutsideOfEverything(t *testing.T) {
 	}
 }
 
+// Who is told of a rotation may rotate again, and holds nobody up.
+func TestAudit_RotatesWhenToldOfARotation(t *testing.T) {
+	t.Parallel()
+	var i *issuer
+	told := 0
+	i = start(t, "", func(c *authserver.Config) {
+		c.Audit = func(ctx context.Context, e authserver.Event) {
+			if e.Type != authserver.EventKeyRotation || told > 0 {
+				return
+			}
+			told++
+			if err := i.RotateKeys(ctx, key(t, "ES256", "second"), authserver.RotateNow); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	done := make(chan error, 1)
+	go func() { done <- i.RotateKeys(t.Context(), key(t, "ES256", "first"), authserver.RotateNow) }()
+	select {
+	case err := <-done:
+		if err != nil || kidOf(t, i.token(shop)) != "second" {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("a lock is held")
+	}
+}
+
 func TestAudit_ContextHasValuesAndNoEnd(t *testing.T) {
 	t.Parallel()
 	type address struct{}

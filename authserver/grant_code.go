@@ -25,6 +25,7 @@ const (
 // A codeRecord is what a code stands for. It outlasts the code, so that a replay
 // is known as one for as long as there is something to revoke.
 type codeRecord struct {
+	Issuer        string        `json:"iss"` // whose code it is: others may share the store
 	Authorization authorization `json:"authorization"`
 	RedirectURI   string        `json:"redirect_uri,omitempty"` // as it was sent
 	Challenge     string        `json:"code_challenge"`
@@ -36,6 +37,7 @@ type codeRecord struct {
 func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *session) (string, error) {
 	now := s.now()
 	c := &codeRecord{
+		Issuer: s.issuer,
 		Authorization: authorization{
 			Subject:  n.Subject,
 			ClientID: ar.client.ClientID,
@@ -81,6 +83,9 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 	c := &codeRecord{}
 	if err := strictjson.Unmarshal(record.Data, c); err != nil {
 		return nil, fmt.Errorf("record of an authorization code: %w", err)
+	}
+	if c.Issuer != s.issuer {
+		return nil, errBadCode()
 	}
 	if err := c.check(r); err != nil {
 		return nil, err

@@ -42,6 +42,12 @@ func (s *Server) jwtBearer(ctx context.Context, r *request) (*tokenResponse, err
 	if err != nil {
 		return nil, err
 	}
+	switch taken, err := s.isClient(ctx, subject); {
+	case err != nil:
+		return nil, err
+	case taken:
+		return nil, refuse(invalidGrant, "the issuer may not speak for a client")
+	}
 	scope, err := issuer.scope(r, a)
 	if err != nil {
 		return nil, err
@@ -51,7 +57,7 @@ func (s *Server) jwtBearer(ctx context.Context, r *request) (*tokenResponse, err
 		return nil, err
 	}
 	if a.id != "" {
-		fresh, err := s.once(ctx, AssertionID, assertionKey(a.issuer, a.id), a.expiry.Add(leeway))
+		fresh, err := s.once(ctx, AssertionID, assertionKey(a.issuer, a.id), a.remembered())
 		switch {
 		case err != nil:
 			return nil, err

@@ -65,17 +65,26 @@ func (s *Server) rotateKeys(ctx context.Context, next SigningKey, how Rotation, 
 	if err != nil {
 		return err
 	}
+	done, err := s.putInPlace(ctx, key, how, wanted)
+	if done { // told of without the lock, for who is told may do as it likes
+		s.emit(ctx, Event{Type: EventKeyRotation, KeyID: key.ID, Algorithm: key.Algorithm, Reason: rotations[how]})
+	}
+	return err
+}
+
+// putInPlace reports whether it rotated the keys: not if they are not wanted to be.
+func (s *Server) putInPlace(ctx context.Context, key signingKey, how Rotation, wanted func() bool) (done bool, err error) {
 	s.keys.mu.Lock()
 	defer s.keys.mu.Unlock()
 	err = ErrConflict
 	for try := 0; errors.Is(err, ErrConflict) && try < maxRotates; try++ { // with other servers that rotate
 		if s.keys.shared() {
 			if err := s.loadKeys(ctx); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if !wanted() {
-			return nil
+			return false, nil
 		}
 		now, lag := s.now(), time.Duration(0)
 		if s.keys.shared() {
@@ -86,11 +95,7 @@ func (s *Server) rotateKeys(ctx context.Context, next SigningKey, how Rotation, 
 			err = s.storeKeys(ctx, ring, now)
 		}
 	}
-	if err != nil {
-		return err
-	}
-	s.emit(ctx, Event{Type: EventKeyRotation, KeyID: key.ID, Algorithm: key.Algorithm, Reason: rotations[how]})
-	return nil
+	return err == nil, err
 }
 
 // A keyring holds the keys that are published and knows which one signs. What is

@@ -33,7 +33,7 @@ func (r *keyring) share(store Store) {
 func (s *Server) syncKeys(ctx context.Context) error {
 	r := s.keys
 	due := r.due.Load()
-	if r.store == nil || s.now().UnixNano() < due {
+	if r.store == nil || !isDue(s.now(), due) {
 		return nil
 	}
 	if due == 0 {
@@ -51,6 +51,13 @@ func (s *Server) syncKeys(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// isDue reports whether due has come, or is further off than it can be: then the
+// clock was set back.
+func isDue(now time.Time, due int64) bool {
+	wait := due - now.UnixNano()
+	return wait <= 0 || wait > int64(syncEvery) && due != math.MaxInt64
 }
 
 // loadKeys takes over the keys of the store, and puts the server's own there if it
@@ -145,7 +152,7 @@ func (s *Server) verifier(ctx context.Context, kid string) (*ringKey, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.now().Sub(time.Unix(0, r.checked.Load())) >= syncRetry {
+	if since := s.now().Sub(time.Unix(0, r.checked.Load())); since >= syncRetry || since < 0 {
 		if err := s.loadKeys(ctx); err != nil {
 			return nil, err // it may be a good key, for all that is known
 		}

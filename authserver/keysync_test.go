@@ -207,6 +207,25 @@ func TestKeyStore_OutOfReach(t *testing.T) {
 	}
 }
 
+// A clock that was set back keeps no server from learning of a rotation.
+func TestKeyStore_TheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	r := replicas(t, 2, newKeyStore())
+	r[0].token(shop)
+	r[1].token(shop)
+	r[0].clock.Advance(-time.Hour)
+	if err := r[0].RotateKeys(t.Context(), key(t, "ES256", "next"), authserver.RotateNow); err != nil {
+		t.Fatal(err)
+	}
+	if token := r[0].token(shop); kidOf(t, token) != "next" || !r[1].active(orders, token) {
+		t.Error("the token of one server is unknown to the other")
+	}
+	r[0].clock.Advance(-time.Hour)
+	if kids := r[1].kids(); kids != r[0].kids() {
+		t.Errorf("%s are published", kids)
+	}
+}
+
 // A store may keep no keys for want of an encryption key, and those of the
 // configuration are nobody else's.
 func TestKeyStore_NotUsed(t *testing.T) {

@@ -15,16 +15,19 @@ const defaultMaxRecords = 250_000
 
 // MemoryStoreOptions are the bounds of a [MemoryStore].
 type MemoryStoreOptions struct {
-	// MaxRecords is how many records there may be, and how many grants, and how
-	// many clients: they have the same bound, each for itself, so that no flood
-	// of opaque tokens keeps a revocation out. 0 or less means 250,000; a record
-	// takes about half a kilobyte. Beyond it there is ErrFull.
+	// MaxRecords is how many records there may be of each [Kind], and how many
+	// grants, and how many clients: they have the same bound, each for itself, so
+	// that no flood of opaque tokens keeps a revocation out, and none of pushed
+	// requests a sign-in. 0 or less means 250,000; a record takes about half a
+	// kilobyte, and one with more data counts as one more for each kilobyte.
+	// Beyond it there is ErrFull.
 	//
 	// All clients share it. One of them can fill it by itself, with opaque tokens
-	// or by revoking its own tokens, and then nobody has room for more of either
-	// until those expire: where clients do not trust each other, limit the rate
-	// of each in front of the server. Refresh tokens that were used stay until
-	// their grant ends, to be known when they come again.
+	// or by revoking its own tokens, and then nobody has room for more of that
+	// until it expires; anybody can fill it with DPoP proofs, and with pushed
+	// requests, who knows a public client. Where clients do not trust each other,
+	// limit the rate of each in front of the server. Refresh tokens that were used
+	// stay until their grant ends, to be known when they come again.
 	MaxRecords int
 }
 
@@ -38,7 +41,8 @@ type MemoryStore struct {
 	clients map[string]*Client
 	grants  map[string]*Grant
 	records map[recordKey]*memoryRecord
-	expiry  expiryHeap // of grants and records, each once
+	used    map[Kind]int // how many there are, by their weight
+	expiry  expiryHeap   // of grants and records, each once
 }
 
 var _ Store = (*MemoryStore)(nil)
@@ -71,7 +75,7 @@ func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
 	if c == nil {
 		return errors.New("authserver: PutClient: the client is nil")
 	}
-	if _, err := newStoredClient(c); err != nil {
+	if _, err := newStoredClient(c, parseKeys); err != nil {
 		return fmt.Errorf("authserver: PutClient (%q): %w", c.ClientID, err)
 	}
 	m.mu.Lock()
@@ -209,6 +213,7 @@ func (m *MemoryStore) Purge(_ context.Context, now time.Time, limit int) (int, e
 			delete(m.grants, first.grant.ID)
 		} else {
 			delete(m.records, first.record.key)
+			m.used[first.record.key.kind] -= first.record.weight()
 		}
 		heap.Pop(&m.expiry)
 		n++
@@ -230,11 +235,12 @@ func (m *MemoryStore) addRecord(key recordKey, r Record) error {
 	if _, taken := m.records[key]; taken {
 		return ErrExists
 	}
-	if m.full(len(m.records)) {
+	if m.full(m.used[key.kind]) {
 		return ErrFull
 	}
 	kept := &memoryRecord{Record: r.clone(), key: key}
 	put(&m.records, key, kept)
+	put(&m.used, key.kind, m.used[key.kind]+kept.weight())
 	heap.Push(&m.expiry, expiring{at: r.Expiry, record: kept})
 	return nil
 }
@@ -249,6 +255,9 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 	}
 	(*m)[key] = value
 }
+
+// weight is how many records a record counts as.
+func (r *memoryRecord) weight() int { return 1 + len(r.Data)>>10 }
 
 func (r Record) clone() Record {
 	r.Data = slices.Clone(r.Data)

@@ -30,8 +30,8 @@ func (n notice) When() string { return time.Unix(n.Time, 0).UTC().Format("2 Janu
 
 // noticeKey is the key of one of a person's notices, of which each has a place. The
 // places of another period are others: those that expired may be there yet.
-func noticeKey(subject string, period int64, place int) Hash {
-	return HashOf(fmt.Sprintf("%s\x00%d\x00%d", subject, period, place))
+func (s *Server) noticeKey(subject string, period int64, place int) Hash {
+	return HashOf(fmt.Sprintf("%s\x00%s\x00%d\x00%d", s.issuer, subject, period, place))
 }
 
 func noticePeriod(t time.Time) int64 { return t.Unix() / int64(noticeLifetime/time.Second) }
@@ -46,7 +46,7 @@ func (s *Server) leaveNotice(ctx context.Context, subject string, n *notice) err
 	record := Record{Data: data, Expiry: now.Add(noticeLifetime)}
 	return s.write(ctx, func() error {
 		for place := range maxNotices {
-			if err := s.store.Put(ctx, Notice, noticeKey(subject, noticePeriod(now), place), record); !errors.Is(err, ErrExists) {
+			if err := s.store.Put(ctx, Notice, s.noticeKey(subject, noticePeriod(now), place), record); !errors.Is(err, ErrExists) {
 				return err
 			}
 		}
@@ -59,7 +59,7 @@ func (s *Server) takeNotices(ctx context.Context, subject string) ([]notice, err
 	var notices []notice
 	now := s.now()
 	for n := range 2 * maxNotices { // of the period before as well
-		key := noticeKey(subject, noticePeriod(now)-int64(1-n/maxNotices), n%maxNotices)
+		key := s.noticeKey(subject, noticePeriod(now)-int64(1-n/maxNotices), n%maxNotices)
 		r, outcome, err := s.store.Consume(ctx, Notice, key, now)
 		switch {
 		case errors.Is(err, ErrNotFound) || err == nil && outcome != First:

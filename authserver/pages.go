@@ -31,6 +31,7 @@ type page struct {
 	Style   template.CSS
 	Script  template.JS
 	Problem string // what went wrong
+	Again   string // where to begin again
 	Client  string // by the name that people know
 	User    string // the name of the person
 	Form    pageForm
@@ -114,9 +115,11 @@ func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, c *clien
 		title = "Something went wrong"
 		w.Header().Set("Retry-After", "1")
 	}
-	s.pages.write(w, refusal.status, &page{
-		name: "error.html", forms: "'none'", Title: title, Problem: "The reason: " + refusal.description + ".",
-	})
+	content := &page{name: "error.html", forms: "'none'", Title: title, Problem: "The reason: " + refusal.description + "."}
+	if refusal.again != "" {
+		content.Again = s.path + authorizePath + "?" + refusal.again
+	}
+	s.pages.write(w, refusal.status, content)
 }
 
 // formPostPage is the page that posts params to the client (OAuth 2.0 Form Post

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"time"
 )
 
@@ -33,17 +32,14 @@ func (s *Server) push(ctx context.Context, r *request) (any, error) {
 	if err := ar.check(r.form, proved); err != nil {
 		return nil, err
 	}
-	params := url.Values{} // no credentials
-	for _, name := range authorizationParams {
-		if values, sent := r.form[name]; sent {
-			params[name] = values
-		}
-	}
 	if ar.confirmation != nil { // as if a proof had been sent as dpop_jkt (RFC 9449 section 10.1)
-		params.Set(dpopJKT, ar.confirmation.JKT)
+		r.form.Set(dpopJKT, ar.confirmation.JKT)
 	}
 	until := s.now().Add(requestLifetime)
-	data, err := json.Marshal(&pushedRequest{ClientID: r.client.ClientID, Params: params, Until: until.UnixMilli()})
+	data, err := json.Marshal(&pushedRequest{
+		Issuer: s.issuer, ClientID: r.client.ClientID, Until: until.UnixMilli(),
+		Params: normalQuery(r.form), // no credentials
+	})
 	if err != nil {
 		return nil, fmt.Errorf("pushed request: %w", err)
 	}

@@ -22,6 +22,8 @@ func checkRedirectURI(raw string) error {
 		return errors.New("must not have a parameter of the authorization response (RFC 6749 section 4.1.2)")
 	case err == nil && strings.Contains(u.Scheme, ".") && u.User == nil && !strings.Contains(raw, "#"):
 		return nil // RFC 8252 section 7.1
+	case err == nil && u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("must use https, http on a loopback host, or a private-use scheme with a dot, as com.example.app has (RFC 8252)")
 	}
 	if err := fetch.CheckURL(raw); err != nil {
 		return err

@@ -24,6 +24,7 @@ const (
 // A refreshRecord is what the store keeps of a refresh token besides its grant,
 // which has the authorization. Its Expiry is that of the whole family.
 type refreshRecord struct {
+	Issuer string `json:"iss"` // whose token it is: others may share the store
 	// Confirmation is the key that whoever uses the token must show, nil if any
 	// will do: it is that of a public client, while a confidential one shows with
 	// its own credentials that the token is its own (RFC 9449 section 5, RFC 8705
@@ -36,7 +37,7 @@ type refreshRecord struct {
 
 // newRefreshToken makes the first refresh token of a grant that lasts until end.
 func (s *Server) newRefreshToken(ctx context.Context, r *request, grant string, end time.Time) (string, error) {
-	first := &refreshRecord{}
+	first := &refreshRecord{Issuer: s.issuer}
 	if r.client.public() {
 		first.Confirmation = r.confirmation
 	}
@@ -60,7 +61,7 @@ func (s *Server) rotate(ctx context.Context, token string, was *refreshToken) (s
 	if err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(&refreshRecord{Confirmation: was.Confirmation, Sealed: sealed})
+	data, err := json.Marshal(&refreshRecord{Issuer: s.issuer, Confirmation: was.Confirmation, Sealed: sealed})
 	if err != nil {
 		return "", fmt.Errorf("refresh token: %w", err)
 	}
@@ -125,8 +126,14 @@ func (s *Server) readRefresh(ctx context.Context, token string) (*refreshToken, 
 	if err := strictjson.Unmarshal(record.Data, &t.refreshRecord); err != nil {
 		return nil, fmt.Errorf("record of a refresh token: %w", err)
 	}
+	if t.Issuer != s.issuer {
+		return nil, ErrNotFound
+	}
 	if err := strictjson.Unmarshal(t.grant.Data, &t.authorization); err != nil {
 		return nil, fmt.Errorf("grant: %w", err)
+	}
+	if s.isGone(t.authorization.Subject) {
+		return nil, ErrNotFound
 	}
 	return t, nil
 }

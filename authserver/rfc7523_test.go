@@ -387,6 +387,7 @@ func TestNew_TrustedIssuerErrorsNameTheField(t *testing.T) {
 		".Issuer: is this server":     func(i *authserver.TrustedIssuer) { i.Issuer = "https://issuer.example" },
 		".Keys: either":               func(i *authserver.TrustedIssuer) { i.JWKS = nil },
 		".Keys: either it":            func(i *authserver.TrustedIssuer) { i.Keys = keySource{} },
+		".Keys: is a nil *":           func(i *authserver.TrustedIssuer) { i.Keys, i.JWKS = (*keySource)(nil), nil },
 		".JWKS: key set":              func(i *authserver.TrustedIssuer) { i.JWKS = json.RawMessage("x") },
 		".JWKS: no key in it":         func(i *authserver.TrustedIssuer) { i.JWKS = json.RawMessage(`{"keys":[]}`) },
 		".JWKS: key \"\": its kty":    func(i *authserver.TrustedIssuer) { i.JWKS = json.RawMessage(`{"keys":[{"kty":"x"}]}`) },

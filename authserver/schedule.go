@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -26,24 +27,30 @@ func checkRotation(period time.Duration, keys int) (time.Duration, error) {
 
 // rotateWhenDue publishes the next key as long before its time as the key set may
 // be cached. One caller at a time looks and makes it; the others go on with the key
-// that there is.
-func (s *Server) rotateWhenDue(ctx context.Context) error {
+// that there is, as do all if it cannot be made now.
+func (s *Server) rotateWhenDue(ctx context.Context) {
 	if s.rotation == 0 || !s.rotating.CompareAndSwap(false, true) {
-		return nil
+		return
 	}
 	defer s.rotating.Store(false)
-	algorithm, due := s.keys.successorDue(s.now(), s.rotation)
-	if !due {
-		return nil
+	now := s.now()
+	algorithm, due := s.keys.successorDue(now, s.rotation)
+	if since := now.Sub(s.stalled); !due || since >= 0 && since < syncRetry {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), syncTimeout) // it is for all
+	defer cancel()
 	next, err := GenerateKey(algorithm)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.rotateKeys(ctx, next, RotateScheduled, func() bool { // another server may have been faster
+			_, due := s.keys.successorDue(s.now(), s.rotation)
+			return due
+		})
 	}
-	return s.rotateKeys(ctx, next, RotateScheduled, func() bool { // another server may have been faster
-		_, due := s.keys.successorDue(s.now(), s.rotation)
-		return due
-	})
+	if err != nil {
+		s.stalled = now
+		s.log.LogAttrs(ctx, slog.LevelError, "the next signing key cannot be put in place; the one of before goes on", slog.Any("cause", err))
+	}
 }
 
 // successorDue reports whether a successor is to be published to the key that signs last

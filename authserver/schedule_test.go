@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,6 +131,31 @@ func TestKeyRotation_OneNextKeyUnderLoad(t *testing.T) {
 	all.Wait()
 	if more := len(strings.Fields(i.kids())) - before; more != 1 {
 		t.Fatalf("%d keys more", more)
+	}
+}
+
+// A store that is out of reach at the time keeps nobody from getting tokens: the
+// key that there is goes on, and the next one comes when it can.
+func TestKeyRotation_WaitsForTheStore(t *testing.T) {
+	t.Parallel()
+	store := newKeyStore()
+	i := start(t, "", withStore(store), withRotation(time.Hour))
+	first := i.signer()
+	i.clock.Advance(45 * time.Minute)
+	store.fail(errors.New("no route to host"))
+	for range 4 { // two seconds
+		if got := i.signer(); got != first {
+			t.Errorf("%s signs, which no other server knows", got)
+		}
+		i.clock.Advance(500 * time.Millisecond)
+	}
+	if n := strings.Count(i.log.String(), "the next signing key cannot be put in place"); n != 2 {
+		t.Errorf("logged %d times", n)
+	}
+	store.fail(nil)
+	i.signer()
+	if kids := strings.Fields(i.kids()); len(kids) != 2 || kids[0] != first {
+		t.Errorf("%s are published", kids)
 	}
 }
 

@@ -25,10 +25,12 @@ type Server struct {
 	clients  map[string]*client // those of the configuration, by client_id
 	issuers  map[string]*trustedIssuer
 	keySets  *keySets // of clients
+	parsed   parsedKeys
 	store    Store
 	keys     *keyring
 	rotation time.Duration // how long a key signs; 0: until RotateKeys
 	rotating atomic.Bool   // whether somebody sees to the next key
+	stalled  time.Time     // when whoever sees to it last failed
 	lifetime time.Duration // of access tokens
 	origins  []string
 	now      func() time.Time
@@ -42,6 +44,7 @@ type Server struct {
 
 	// For people to sign in; login is nil where nobody can.
 	login    func(ctx context.Context, username, password string) (User, error)
+	subjects map[string]bool // of Config.Users
 	throttle *throttle
 	pages    *pages
 	cookie   string // its name
@@ -54,6 +57,7 @@ type Server struct {
 type route struct {
 	methods []string
 	cors    bool // whether pages of other origins may use it
+	page    bool // whether it is for people
 	serve   http.HandlerFunc
 }
 
@@ -76,7 +80,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if !slices.Contains(rt.methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(rt.methods, ", "))
-		s.writeError(w, r, nil, refuseWith(http.StatusMethodNotAllowed, invalidRequest, "the method is not allowed here"))
+		refused := refuseWith(http.StatusMethodNotAllowed, invalidRequest, "the method is not allowed here")
+		if rt.page {
+			s.writeErrorPage(w, r, nil, refused)
+			return
+		}
+		s.writeError(w, r, nil, refused)
 		return
 	}
 	rt.serve(w, r)
@@ -99,9 +108,9 @@ func (s *Server) newRoutes() map[string]route {
 		"/.well-known/openid-configuration" + path:       about, // RFC 8414 section 5
 	}
 	if s.login != nil {
-		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, serve: s.authorize}
-		routes[path+signInPath] = route{methods: post, serve: s.signInForm}
-		routes[path+consentPath] = route{methods: post, serve: s.consentForm}
+		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.authorize}
+		routes[path+signInPath] = route{methods: post, page: true, serve: s.signInForm}
+		routes[path+consentPath] = route{methods: post, page: true, serve: s.consentForm}
 		routes[path+parPath] = route{methods: post, cors: true, serve: s.formWith(http.StatusCreated, s.push)}
 	}
 	return routes

@@ -30,6 +30,7 @@ const (
 // A session is that a person signed in with a browser. It never changes: who
 // signs in again gets another one.
 type session struct {
+	Issuer   string `json:"iss"` // whose session it is: others may share the store
 	Subject  string `json:"sub"`
 	Username string `json:"username"`
 	AuthTime int64  `json:"auth_time"` // Unix seconds
@@ -130,6 +131,9 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
+	if n.Issuer != s.issuer || s.isGone(n.Subject) {
+		return &session{}, nil
+	}
 	return n, nil
 }
 
@@ -148,7 +152,7 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 		}
 	}
 	data, err := json.Marshal(&session{
-		Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
+		Issuer: s.issuer, Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
@@ -183,7 +187,10 @@ func csrfToken(secret string, about ...string) string {
 // Sec-Fetch-Site is heard if it is there. Origin is not: with the Referrer-Policy
 // of the pages it is null.
 func (s *Server) genuine(r *http.Request, secret, token string, about ...string) bool {
-	site := r.Header.Values("Sec-Fetch-Site")
-	return secret != "" && hmac.Equal([]byte(token), []byte(csrfToken(secret, about...))) &&
-		!slices.ContainsFunc(site, func(v string) bool { return v != "same-origin" && v != "none" })
+	return secret != "" && hmac.Equal([]byte(token), []byte(csrfToken(secret, about...))) && isSameOrigin(r)
+}
+
+// isSameOrigin reports whether nothing says that r comes of another site's page.
+func isSameOrigin(r *http.Request) bool {
+	return !slices.ContainsFunc(r.Header.Values("Sec-Fetch-Site"), func(v string) bool { return v != "same-origin" && v != "none" })
 }

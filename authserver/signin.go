@@ -40,6 +40,7 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 		s.showSignIn(w, r, step.ar, http.StatusOK, username, wrongCredentials)
 		return
 	case err != nil:
+		attempt.takeBack()
 		s.writeErrorPage(w, r, step.ar.client, err)
 		return
 	}
@@ -68,6 +69,14 @@ func (s *Server) check(ctx context.Context, username, password string) (*User, e
 		return nil, r
 	case !isSubject(u.Subject):
 		return nil, errors.New("Config.Login: the Subject of a User must be 1 to 255 printable ASCII characters")
+	}
+	if !s.subjects[u.Subject] { // of those, the client would be refused
+		switch taken, err := s.isClient(ctx, u.Subject); {
+		case err != nil:
+			return nil, err
+		case taken:
+			return nil, errors.New("Config.Login: the Subject of a User is the client_id of a client")
+		}
 	}
 	u.Username = username
 	return &u, nil

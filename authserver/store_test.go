@@ -55,6 +55,36 @@ func TestMemoryStore_RefusesWhenFull(t *testing.T) {
 	}
 }
 
+// Whatever anybody can send without being known leaves room for the rest, and
+// takes no more memory than it should.
+func TestPoint41_AFloodOfOneKindLeavesRoomForOthers(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", withStore(authserver.NewMemoryStore(&authserver.MemoryStoreOptions{MaxRecords: 32})))
+	flood := func(size int) (taken int) {
+		for taken < 100 && i.post("/par", web, authParams(web, "state", strings.Repeat("s", size))).status == 201 {
+			taken++
+		}
+		return taken
+	}
+	if n := flood(1); n != 32 {
+		t.Errorf("%d pushed requests", n)
+	}
+	if a := i.redeem(portal, i.code(portal), "redirect_uri", portalURI); a.status != 200 {
+		t.Errorf("nobody can sign in: %d %s", a.status, a.body)
+	}
+	if !i.active(orders, i.token(kiosk)) {
+		t.Error("no opaque token")
+	}
+	i.clock.Advance(12 * time.Minute)
+	if n := flood(8 << 10); n != 4 { // each counts as 9
+		t.Errorf("%d pushed requests of 8 KiB", n)
+	}
+	i.clock.Advance(12 * time.Minute)
+	if n := flood(1); n != 32 {
+		t.Errorf("%d pushed requests after large ones", n)
+	}
+}
+
 func TestMemoryStore_TheZeroValueIsOneWithDefaults(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) authserver.Store { return &authserver.MemoryStore{} })

@@ -10,7 +10,7 @@ import (
 )
 
 // How often one may fail to sign in before one has to wait. What succeeds is not
-// counted.
+// counted, nor is what the server could not judge.
 const (
 	nameBurst    = 10               // under one name
 	namePause    = 30 * time.Second // for each attempt beyond
@@ -81,11 +81,18 @@ func due(paid time.Duration, burst int, pause, now time.Duration) time.Duration 
 
 // succeeded takes the attempt back and remembers where it came from.
 func (a *attempt) succeeded() {
+	a.takeBack()
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	a.t.homes[a.home%cells] = a.home
+}
+
+// takeBack has the attempt not count, of which nobody learned whether it was right.
+func (a *attempt) takeBack() {
 	a.t.mu.Lock()
 	defer a.t.mu.Unlock()
 	*a.name -= namePause
 	*a.address -= addressPause
-	a.t.homes[a.home%cells] = a.home
 }
 
 // network returns what of an address one client has for itself: all of an IPv4

@@ -35,8 +35,9 @@ type TrustedIssuer struct {
 	Algorithms []string
 	// Subject returns the sub of the token for the sub of an assertion, which may
 	// be the same; empty if the issuer may not speak for it. It keeps the names of
-	// the issuer and of others apart. An error means that it cannot tell now. It
-	// is safe for concurrent use. Nil means that the issuer may speak for nobody.
+	// the issuer and of others apart; the client_id of a client is refused (RFC
+	// 9068 section 5). An error means that it cannot tell now. It is safe for
+	// concurrent use. Nil means that the issuer may speak for nobody.
 	Subject func(ctx context.Context, sub string) (string, error)
 	// Scope holds the scopes that there may be, separated by spaces, of those that
 	// the client is registered for. A scope claim in an assertion narrows it
@@ -108,6 +109,8 @@ func (s *Server) newTrustedIssuer(t *TrustedIssuer) (*trustedIssuer, error) {
 		return nil, errors.New(".Issuer: required")
 	case t.Issuer == s.issuer:
 		return nil, errors.New(".Issuer: is this server, whose tokens are no assertions")
+	case t.Keys != nil && isNil(t.Keys):
+		return nil, fmt.Errorf(".Keys: is a nil %T", t.Keys)
 	case (t.Keys == nil) == (t.JWKS == nil):
 		return nil, errors.New(".Keys: either it or JWKS is required")
 	case !ok:

@@ -52,7 +52,7 @@ func (s *Server) openSignIn(cfg *Config) error {
 				return fmt.Errorf("authserver: Config.Users[%d].Subject: is the client_id of a client", i)
 			}
 		}
-		s.login = p.login
+		s.login, s.subjects = p.login, p.subjects
 	default:
 		return nil
 	}
@@ -66,10 +66,11 @@ func (s *Server) openSignIn(cfg *Config) error {
 
 // people are the users of the configuration.
 type people struct {
-	byName map[string]*person
-	all    []*person
-	seed   maphash.Seed
-	busy   chan struct{} // one place for each password that may be hashed at a time
+	byName   map[string]*person
+	subjects map[string]bool
+	all      []*person
+	seed     maphash.Seed
+	busy     chan struct{} // one place for each password that may be hashed at a time
 }
 
 type person struct {
@@ -80,11 +81,11 @@ type person struct {
 // newPeople checks users and copies them.
 func newPeople(users []User) (*people, error) {
 	p := &people{
-		byName: make(map[string]*person, len(users)),
-		seed:   maphash.MakeSeed(),
-		busy:   make(chan struct{}, runtime.GOMAXPROCS(0)),
+		byName:   make(map[string]*person, len(users)),
+		subjects: make(map[string]bool, len(users)),
+		seed:     maphash.MakeSeed(),
+		busy:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
-	subjects := map[string]bool{}
 	for i, u := range users {
 		password, err := parsePasswordHash(u.PasswordHash)
 		field := "PasswordHash"
@@ -93,7 +94,7 @@ func newPeople(users []User) (*people, error) {
 			field, err = "Subject", fmt.Errorf("must be 1 to %d printable ASCII characters", maxSubject)
 		case u.Username == "" || len(u.Username) > maxUsername:
 			field, err = "Username", fmt.Errorf("must be 1 to %d bytes", maxUsername)
-		case subjects[u.Subject]:
+		case p.subjects[u.Subject]:
 			field, err = "Subject", errors.New("another user has it too")
 		case p.byName[u.Username] != nil:
 			field, err = "Username", errors.New("another user has it too")
@@ -103,10 +104,26 @@ func newPeople(users []User) (*people, error) {
 		}
 		u.Claims = maps.Clone(u.Claims)
 		one := &person{User: u, password: password}
-		subjects[u.Subject], p.byName[u.Username] = true, one
+		p.subjects[u.Subject], p.byName[u.Username] = true, one
 		p.all = append(p.all, one)
 	}
 	return p, nil
+}
+
+// isGone reports whether a subject is that of nobody any more, for all that is
+// known: who is among Config.Users no longer has no use of a session, nor anybody of
+// what they let clients do. Of Config.Login nothing is known before a sign-in.
+func (s *Server) isGone(subject string) bool { return s.subjects != nil && !s.subjects[subject] }
+
+// isClient reports whether a subject is the client_id of a client: an API would
+// take one for the other (RFC 9068 section 5).
+func (s *Server) isClient(ctx context.Context, subject string) (bool, error) {
+	switch _, err := s.registered(ctx, subject); {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	default:
+		return err == nil, err
+	}
 }
 
 func isSubject(s string) bool { return s != "" && len(s) <= maxSubject && printable(s) }
