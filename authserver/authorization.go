@@ -28,6 +28,20 @@ type authorization struct {
 	grant string
 }
 
+// allowedBy is what the person with session n allows if they say yes to ar.
+func (ar *authorizationRequest) allowedBy(n *session) authorization {
+	return authorization{
+		Subject:  n.Subject,
+		ClientID: ar.client.ClientID,
+		Scope:    ar.scope,
+		Audience: ar.audience,
+		AuthTime: n.AuthTime,
+		ACR:      n.ACR,
+
+		Confirmation: ar.confirmation,
+	}
+}
+
 // An actor acts on behalf of somebody else. Its own Actor acted before it.
 type actor struct {
 	Subject string `json:"sub"`

@@ -44,16 +44,8 @@ func (s *Server) authorizeByGet(w http.ResponseWriter, r *http.Request) {
 		s.writeErrorPage(w, r, nil, err)
 		return
 	}
-	s.resume(w, form.Encode())
+	seeOther(w, s.path+authorizePath+"?"+form.Encode())
 }
-
-// resume has the browser begin an authorization request again.
-func (s *Server) resume(w http.ResponseWriter, query string) {
-	seeOther(w, s.authorizeURL(query))
-}
-
-// authorizeURL is where an authorization request begins again.
-func (s *Server) authorizeURL(query string) string { return s.path + authorizePath + "?" + query }
 
 func parseQuery(query string) (url.Values, error) {
 	if len(query) > maxQuery {
@@ -85,8 +77,12 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, ar *authorizati
 	}
 }
 
-// approve sends the client a code.
+// approve sends the client a code, or lets the device have its tokens.
 func (s *Server) approve(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
+	if ar.device != nil {
+		s.decideDevice(w, r, ar, n)
+		return
+	}
 	if err := s.spendPushed(r.Context(), ar); err != nil {
 		ar.reply = reply{} // it had its answer
 		s.refuseAuthorization(w, r, ar, err)
@@ -111,8 +107,12 @@ func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, ar 
 }
 
 // sendRefusal is refuseAuthorization for a client whose redirect URI is sure, and
-// for a refusal that was told of.
+// for a refusal that was told of. A device learns that it was denied.
 func (s *Server) sendRefusal(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, why *refusal) {
+	if ar.device != nil {
+		s.decideDevice(w, r, ar, nil)
+		return
+	}
 	if err := s.spendPushed(r.Context(), ar); err != nil {
 		_ = s.report(r, ar.client, err) // this answer brings no code, so that it may be a second one
 	}
@@ -130,6 +130,30 @@ type step struct {
 // readStep reads a form that belongs at path. If it returns nil, there is nothing
 // more to do.
 func (s *Server) readStep(w http.ResponseWriter, r *http.Request, path string) *step {
+	form := s.readPage(w, r, path)
+	if form == nil {
+		return nil
+	}
+	params, err := parseQuery(form.Get("request"))
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return nil
+	}
+	var ar *authorizationRequest
+	if params.Has(userCodeParam) {
+		if ar = s.findDevice(w, r, params.Get(userCodeParam)); ar == nil {
+			return nil
+		}
+	} else if ar, err = s.readAuthorization(r.Context(), params, true); err != nil {
+		s.refuseAuthorization(w, r, ar, err)
+		return nil
+	}
+	return &step{form: form, secret: s.cookieOf(r), ar: ar}
+}
+
+// readPage reads a form that belongs at path and that comes of a page of this
+// server. If it returns nil, there is nothing more to do.
+func (s *Server) readPage(w http.ResponseWriter, r *http.Request, path string) url.Values {
 	form, err := readForm(w, r)
 	if err != nil {
 		s.writeErrorPage(w, r, nil, err)
@@ -140,17 +164,7 @@ func (s *Server) readStep(w http.ResponseWriter, r *http.Request, path string) *
 		s.writeErrorPage(w, r, nil, foreignForm(r, secret, query))
 		return nil
 	}
-	params, err := parseQuery(query)
-	if err != nil {
-		s.writeErrorPage(w, r, nil, err)
-		return nil
-	}
-	ar, err := s.readAuthorization(r.Context(), params, true)
-	if err != nil {
-		s.refuseAuthorization(w, r, ar, err)
-		return nil
-	}
-	return &step{form: form, secret: secret, ar: ar}
+	return form
 }
 
 // foreignForm refuses a form that is not genuine. It may be one of a page that was

@@ -59,6 +59,10 @@ type authorizationRequest struct {
 	maxAge       int64 // seconds; negative: any
 	loginHint    string
 	confirmation *confirmation // the key that the code is bound to, nil if to none
+
+	// device is where the answer goes, if there is no reply: a device that shows a
+	// user code (RFC 8628).
+	device *waitingDevice
 }
 
 // A pushedRequest is what a client pushed (RFC 9126 section 2).
@@ -250,6 +254,23 @@ func (ar *authorizationRequest) checkPrompt(params url.Values) error {
 		ar.loginHint = ""
 	}
 	return nil
+}
+
+// resumeURL is where the browser begins ar again.
+func (s *Server) resumeURL(ar *authorizationRequest) string {
+	path := authorizePath
+	if ar.device != nil {
+		path = devicePath
+	}
+	return s.path + path + "?" + ar.query
+}
+
+// forms is where the forms of its pages may lead, in the end.
+func (ar *authorizationRequest) forms() string {
+	if ar.device != nil {
+		return "'self'"
+	}
+	return "'self' " + formSource(ar.reply.uri)
 }
 
 // isSilent reports whether no page may be shown.

@@ -69,6 +69,7 @@ func startWeb(t testing.TB, path string, edits ...func(*authserver.Config)) *iss
 	}
 	base := func(c *authserver.Config) {
 		c.Users = users()
+		c.Clients = append(c.Clients, devices()...)
 		c.Clients = append(c.Clients,
 			webLike(web), webLike(twin),
 			authserver.Client{

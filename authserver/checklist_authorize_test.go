@@ -151,7 +151,8 @@ func TestPoint04_TheOnlyResponseTypeIsCode(t *testing.T) {
 		t.Errorf("none: %d %s", s.status, s.header.Get("Location"))
 	}
 	about := i.get(i.url + "/.well-known/oauth-authorization-server").object()
-	if fmt.Sprint(about["grant_types_supported"], about["response_types_supported"]) != "[authorization_code client_credentials refresh_token "+tokenExchange+"] [code]" {
+	if fmt.Sprint(about["grant_types_supported"], about["response_types_supported"]) !=
+		"[authorization_code client_credentials refresh_token "+deviceGrant+" "+tokenExchange+"] [code]" {
 		t.Error(about)
 	}
 }
@@ -161,7 +162,7 @@ func TestPoint04_WithoutPeopleThereIsNoCodeGrant(t *testing.T) {
 	i := start(t, "", func(c *authserver.Config) {
 		c.Clients[0].GrantTypes, c.Clients[0].RedirectURIs = []string{"authorization_code"}, []string{webURI}
 	})
-	for _, path := range []string{"/authorize", "/login", "/consent", "/par"} {
+	for _, path := range []string{"/authorize", "/login", "/consent", "/par", "/device"} {
 		if a := i.get(i.url + path); a.status != 404 {
 			t.Errorf("%s: %d", path, a.status)
 		}

@@ -305,6 +305,15 @@ func signInEverywhere(i *issuer) (secrets []string) {
 	pushed := i.post("/par", web, authParams(web)).member("request_uri")
 	b.get(i.url + "/authorize?" + url.Values{"client_id": {web.id}, "request_uri": {pushed}}.Encode())
 	b.authorize(authParams(web, "client_id", "id-canary", "scope", "scope-canary"))
+	d := i.device(tv)
+	b.enter("user-code-canary")
+	b.submit(b.enter(d.userCode), "decision", "allow")
+	deviceToken := d.poll().member("access_token")
+	d.poll()
+	i.fromDevice("/token", tv, "grant_type", deviceGrant, "device_code", "device-canary")
+	waiting := i.device(tv)
+	waiting.poll()
+	secrets = append(secrets, d.code, d.userCode, strings.ReplaceAll(d.userCode, "-", ""), waiting.code, waiting.userCode, deviceToken, "user-code-canary", "device-canary")
 	_, handle, _ := strings.Cut(pushed, "request_uri:")
 	return append(secrets, code, token, handle, verifier, "csrf-canary", "code-canary", "verifier-canary", "id-canary", "scope-canary", web.secret)
 }
@@ -333,7 +342,8 @@ func TestPoint40_TheStoreHoldsNoSecretOfPeople(t *testing.T) {
 	secrets := signInEverywhere(i)
 	dump.mu.Lock()
 	defer dump.mu.Unlock()
-	for _, kind := range []authserver.Kind{authserver.AuthorizationCode, authserver.Session, authserver.Consent, authserver.PushedRequest} {
+	for _, kind := range []authserver.Kind{authserver.AuthorizationCode, authserver.Session, authserver.Consent, authserver.PushedRequest,
+		authserver.DeviceCode, authserver.UserCode, authserver.DeviceDecision, authserver.DevicePoll} {
 		if !strings.Contains(string(dump.seen), string(kind)) {
 			t.Errorf("the dump has no %s", kind)
 		}

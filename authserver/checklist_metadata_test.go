@@ -134,6 +134,7 @@ func (w *walk) grantsThatWork() map[string]func() answer {
 		"authorization_code": func() answer { return w.redeem(web, w.code(web)) },
 		"refresh_token":      func() answer { return w.refresh(web, w.redeem(web, w.code(web)).member("refresh_token")) },
 		"client_credentials": func() answer { return w.post("/token", shop, form("grant_type", "client_credentials")) },
+		deviceGrant:          func() answer { return w.device(tv).decide("allow").poll() },
 		jwtBearer: func() answer {
 			return w.post("/token", shop, form("grant_type", jwtBearer, "assertion", w.assertAs.sign(w.t, nil, w.assertion())))
 		},
@@ -225,6 +226,11 @@ func TestPoint34_EveryAdvertisedFeatureWorks(t *testing.T) {
 		"pushed_authorization_request_endpoint": func() {
 			a := w.post(w.at("pushed_authorization_request_endpoint"), web, authParams(web))
 			if s := w.browser().grant(pushed(web, a.member("request_uri"))); s.response().Get("code") == "" {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		},
+		"device_authorization_endpoint": func() {
+			if a := w.fromDevice(w.at("device_authorization_endpoint"), tv); a.status != 200 || a.member("user_code") == "" {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		},

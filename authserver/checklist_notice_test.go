@@ -47,6 +47,24 @@ func TestPoint24_ThePersonSeesANoticeAtTheNextSignIn(t *testing.T) {
 	}
 }
 
+// It leads on to whatever the person signed in for.
+func TestPoint24_TheNoticeOnTheWayToADevice(t *testing.T) {
+	t.Parallel()
+	i := startRefresh(t)
+	i.reuse()
+	b := i.browser()
+	d := i.device(tv)
+	s := b.submit(b.enter(d.userCode), "username", "alice", "password", "alice-password")
+	_, rest, _ := strings.Cut(string(s.body), `<a href="`)
+	href, _, _ := strings.Cut(rest, `"`)
+	if s.title != "Before you go on" || href != "/device?user_code="+d.userCode {
+		t.Fatalf("%d %s, to %s", s.status, s.title, href)
+	}
+	if s := b.get(i.host + href); s.title != "Allow access on another device?" {
+		t.Errorf("it leads to %d %s", s.status, s.title)
+	}
+}
+
 func TestPoint24_NoticesAddUpToABound(t *testing.T) {
 	t.Parallel()
 	i := startRefresh(t)

@@ -23,12 +23,19 @@ func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	pages["form_post"] = b.submit(b.authorize(authParams(web, "response_mode", "form_post")), "decision", "allow")
 	pages["error"] = b.authorize(authParams(web, "client_id", "x"))
 	pages["forged"] = b.submit(pages["consent"], "csrf", "x")
+	device := func() *screen { return b.enter(i.device(tv).userCode) }
+	pages["device"] = b.get(strings.TrimSuffix(i.url, "/") + "/device")
+	pages["wrong code"] = b.enter("BBBB-BBBB")
+	pages["device consent"] = device()
+	pages["device done"] = b.submit(device(), "decision", "allow")
+	pages["device denied"] = b.submit(device(), "decision", "deny")
 	other := i.browser()
 	form := other.authorize(authParams(web))
 	for range 11 {
 		pages["throttled"] = other.submit(form, "username", "eve", "password", "x")
 	}
-	for name, want := range map[string]int{"sign-in": 200, "wrong password": 200, "consent": 200, "form_post": 200, "error": 400, "forged": 403, "throttled": 429} {
+	for name, want := range map[string]int{"sign-in": 200, "wrong password": 200, "consent": 200, "form_post": 200, "error": 400, "forged": 403, "throttled": 429,
+		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200} {
 		if pages[name].status != want {
 			t.Fatalf("%s: %d %s", name, pages[name].status, pages[name].body)
 		}

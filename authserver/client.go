@@ -60,11 +60,12 @@ type Client struct {
 	TLSClientAuthSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
 	// GrantTypes are the grants that the client may use: authorization_code,
 	// refresh_token, client_credentials,
+	// urn:ietf:params:oauth:grant-type:device_code (RFC 8628),
 	// urn:ietf:params:oauth:grant-type:jwt-bearer (RFC 7523) and
 	// urn:ietf:params:oauth:grant-type:token-exchange (RFC 8693). A public client
 	// may not use client_credentials and token-exchange. With refresh_token, which
-	// goes with authorization_code, a client gets refresh tokens. Empty means none,
-	// unlike in RFC 7591.
+	// goes with authorization_code and device_code, a client gets refresh tokens.
+	// Empty means none, unlike in RFC 7591.
 	GrantTypes []string `json:"grant_types,omitempty"`
 	// RedirectURIs are where a person may be sent back to: https, http on a
 	// loopback host, or a private-use scheme with a dot (RFC 8252 section 7.1).
@@ -108,9 +109,9 @@ type Client struct {
 	RequirePushedRequests bool `json:"require_pushed_authorization_requests,omitempty"`
 	// SkipConsent is for clients of one's own: who signs in is not asked whether
 	// the client may have what it asks for. It has no effect where another
-	// program could pass itself off as the client: of a public client, and with
-	// redirect URIs other than https. The name is that of Ory Hydra's client
-	// metadata.
+	// program could pass itself off as the client, of a public client and with
+	// redirect URIs other than https, and none on devices (RFC 8628). The name is
+	// that of Ory Hydra's client metadata.
 	SkipConsent bool `json:"skip_consent,omitempty"`
 }
 
@@ -165,8 +166,8 @@ func newClient(c *Client, parse keyParser) (*client, error) {
 	if n.may(authorizationCodeGrant) && len(c.RedirectURIs) == 0 {
 		return nil, errors.New("redirect_uris: required for " + authorizationCodeGrant)
 	}
-	if n.may(refreshTokenGrant) && !n.may(authorizationCodeGrant) {
-		return nil, errors.New("grant_types: " + refreshTokenGrant + " goes with " + authorizationCodeGrant)
+	if n.may(refreshTokenGrant) && !n.may(authorizationCodeGrant) && !n.may(deviceGrant) {
+		return nil, errors.New("grant_types: " + refreshTokenGrant + " goes with " + authorizationCodeGrant + " or " + deviceGrant)
 	}
 	for i, u := range c.RedirectURIs {
 		if err := checkRedirectURI(u); err != nil {

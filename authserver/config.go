@@ -40,8 +40,8 @@ type Config struct {
 	// 7523 section 2.1). Empty means nobody's.
 	TrustedIssuers []TrustedIssuer
 	// Users are the people who can sign in. Without Users and Login there are
-	// none: the server has no authorization endpoint and no authorization_code
-	// grant.
+	// none: the server has no authorization endpoint, no device authorization
+	// endpoint, and none of their grants.
 	Users []User
 	// Login takes the place of Users, for people who are kept elsewhere: it
 	// returns the user with that name and password, or [ErrBadCredentials]. Any
@@ -110,9 +110,9 @@ type Config struct {
 	// and does not end when the client hangs up. Nil means nobody is told.
 	Audit func(context.Context, Event)
 	// Logger gets every [Event] as a record: failures of the server at the error
-	// level, tokens issued at the debug level, the reuse of a refresh token or an
-	// authorization code as a warning, all else at the info level. Nil means
-	// slog.Default.
+	// level, tokens issued and devices that ask too early for theirs at the debug
+	// level, the reuse of a refresh token, an authorization code or a device code as
+	// a warning, all else at the info level. Nil means slog.Default.
 	Logger *slog.Logger
 }
 

@@ -65,9 +65,9 @@ func (ar *authorizationRequest) consentEvent(n *session) Event {
 
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
 	secret := s.browser(w, r)
-	s.pages.write(w, http.StatusOK, &page{
+	content := &page{
 		name:     "consent.html",
-		forms:    "'self' " + formSource(ar.reply.uri),
+		forms:    ar.forms(),
 		Title:    "Allow access?",
 		Client:   ar.client.displayName(),
 		Form:     s.newForm(secret, consentPath, ar.query),
@@ -76,7 +76,11 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authori
 		Scopes:   strings.Fields(ar.scope),
 		Audience: ar.audience,
 		Host:     redirectHost(ar.reply.uri),
-	})
+	}
+	if ar.device != nil {
+		content.Title, content.UserCode = "Allow access on another device?", ar.device.userCode
+	}
+	s.pages.write(w, http.StatusOK, content)
 }
 
 // seen is a token for what the consent page shows.
@@ -84,8 +88,11 @@ func (ar *authorizationRequest) seen(secret string) string {
 	return csrfToken(secret, append([]string{ar.query, ar.reply.uri, ar.scope}, ar.audience...)...)
 }
 
+// insistsOnConsent reports whether the person has to be asked, whatever they
+// allowed before: always about a device, which somebody else may have in hand (RFC
+// 8628 section 5.4).
 func (ar *authorizationRequest) insistsOnConsent() bool {
-	return slices.Contains(ar.prompt, promptConsent)
+	return ar.device != nil || slices.Contains(ar.prompt, promptConsent)
 }
 
 // isProven reports whether nobody else can pass for the client: it authenticates,

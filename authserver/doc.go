@@ -12,21 +12,25 @@
 //	POST /login       the form of the sign-in page
 //	POST /consent     the form of the consent page
 //	POST /par         pushed authorization requests (RFC 9126)
-//	POST /token       authorization_code and client_credentials (RFC 6749), the
-//	                  assertions of others (RFC 7523), token exchange (RFC 8693)
+//	GET  /device      asks a person for the code that their device shows, as POST does
+//	POST /device_authorization
+//	                  begins what a person ends there (RFC 8628)
+//	POST /token       authorization_code and client_credentials (RFC 6749), device
+//	                  codes (RFC 8628), the assertions of others (RFC 7523), token
+//	                  exchange (RFC 8693)
 //	POST /introspect  what a token says and whether it is good (RFC 7662)
 //	POST /revoke      the end of a token (RFC 7009)
 //	GET  /jwks        the public keys (RFC 7517)
 //
 // The metadata is at both well-known places, /.well-known/oauth-authorization-server
 // and /.well-known/openid-configuration; for an issuer with a path, where RFC
-// 8414 sections 3.1 and 5 put them. The first four are there if people can sign in
+// 8414 sections 3.1 and 5 put them. The first six are there if people can sign in
 // at all: with [Config.Users] or [Config.Login].
 //
 // # Authorization codes
 //
-// Of the ways to ask a person there is one: response_type code with PKCE (RFC
-// 7636) by S256, of every client. The redirect URI is compared byte for byte, but
+// Of the response types there is one: code, with PKCE (RFC 7636) by S256, of every
+// client. The redirect URI is compared byte for byte, but
 // for the port of http on 127.0.0.1 and [::1] (RFC 8252 section 7.3), and may be
 // left out if the client has one only; if it was sent, the token request repeats
 // it. As long as client or redirect URI are not sure, there is an error page and
@@ -40,6 +44,29 @@
 //
 // A client may have a code bound to its DPoP key, by dpop_jkt or by a proof with
 // its pushed request (RFC 9449 section 10): then only who has the key redeems it.
+//
+// # Devices
+//
+// A device without a browser or a keyboard shows a code of eight letters, which a
+// person types at /device in a browser of their own (RFC 8628). The codes last ten
+// minutes, the device asks every five seconds and is told slow_down if it asks more
+// often, and the device code works once, as an authorization code does.
+//
+// Whoever shows somebody the code of their own device, in a message say, hopes to
+// have it let in (RFC 8628 section 5.4). So the person is always asked, whatever
+// they allowed before and whatever [Client.SkipConsent] says; the page shows the
+// code, and says to go on only with a device that they have before them. A code that
+// is in the link, as in verification_uri_complete, is filled in and no more. The
+// first answer counts, even of several at once.
+//
+// After ten codes from one address that are not in use, each further attempt has to
+// wait half a minute: status 429 with Retry-After. It is counted as sign-ins are,
+// see below. In the store the user code is found by a hash, which hides so short a
+// code from nobody who reads the store: they could let devices in that wait, in
+// their own name.
+//
+// The endpoint allows requests across origins as the token endpoint does, since the
+// apps of many televisions are web pages.
 //
 // # People
 //
@@ -92,7 +119,7 @@
 // # Refresh tokens
 //
 // A client that is registered for them gets a refresh token with the tokens of a
-// code. It works once and brings the next one (RFC 9700 section 4.14.2). When one
+// code, a device's too. It works once and brings the next one (RFC 9700 section 4.14.2). When one
 // comes a second time, somebody else has it: the whole grant is revoked, access
 // tokens included, there is an [EventRefreshReuse], and the person is told at the
 // next sign-in. But an answer can be lost, and a client may ask twice at once:

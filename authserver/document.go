@@ -21,6 +21,9 @@ const (
 	signInPath    = "/login"
 	consentPath   = "/consent"
 	parPath       = "/par"
+	devicePath    = "/device"
+
+	deviceAuthorizationPath = "/device_authorization"
 )
 
 // metadata is the document of RFC 8414 section 2. It lists what works and
@@ -56,6 +59,7 @@ type authorizationMetadata struct {
 	ACRValues             []string `json:"acr_values_supported"`    // OpenID Connect Discovery section 3
 	IssuerInResponse      bool     `json:"authorization_response_iss_parameter_supported"`
 	PushedEndpoint        string   `json:"pushed_authorization_request_endpoint"`
+	DeviceEndpoint        string   `json:"device_authorization_endpoint"` // RFC 8628 section 4
 	RequestParam          bool     `json:"request_parameter_supported"`
 	RequestURIParam       bool     `json:"request_uri_parameter_supported"` // true where it is left out
 }
@@ -94,6 +98,7 @@ func (s *Server) metadata() metadata {
 			ACRValues:             []string{signInACR},
 			IssuerInResponse:      true,
 			PushedEndpoint:        s.base + parPath,
+			DeviceEndpoint:        s.base + deviceAuthorizationPath,
 		}
 	}
 	return m

@@ -33,6 +33,13 @@ const (
 	invalidRequestURI       = "invalid_request_uri"
 )
 
+// Error codes of RFC 8628 section 3.5, besides access_denied.
+const (
+	authorizationPending = "authorization_pending"
+	slowDown             = "slow_down"
+	expiredToken         = "expired_token"
+)
+
 // A refusal is the answer to a request that gets no other: an error response of
 // RFC 6749 section 5.2.
 type refusal struct {

@@ -74,8 +74,8 @@ const (
 	EventRefreshReuse EventType = "refresh token reused"
 	// EventRevocation is that a grant was revoked, and with it its tokens:
 	// ClientID, Subject, Grant, TokenID, Error, Reason. With an Error it is for an
-	// alert: an authorization code came a second time, so that somebody else may
-	// have it (RFC 6749 section 10.5).
+	// alert: an authorization code or a device code came a second time, so that
+	// somebody else may have it (RFC 6749 section 10.5).
 	EventRevocation EventType = "grant revoked"
 	// EventKeyRotation is that a signing key was published, and when it signs,
 	// which Reason tells: KeyID, Algorithm, Reason.
@@ -106,7 +106,7 @@ func (s *Server) emit(ctx context.Context, e Event) {
 // nor is who went away.
 func (e *Event) level(ctx context.Context) slog.Level {
 	switch {
-	case e.Type == EventTokenIssued:
+	case e.Type == EventTokenIssued, e.Error == authorizationPending: // which says that all goes well
 		return slog.LevelDebug
 	case e.Type == EventRefreshReuse, e.Type == EventRevocation && e.Error != "":
 		return slog.LevelWarn

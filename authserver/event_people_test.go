@@ -116,3 +116,44 @@ func TestPoint38_EventsHoldNoSecretOfPeople(t *testing.T) {
 		}
 	}
 }
+
+func TestAudit_Device(t *testing.T) {
+	t.Parallel()
+	var tr trail
+	i := startWeb(t, "", tr.attach)
+	d := i.device(tv, "scope", "orders:read", "resource", ordersAPI)
+	b := i.browser()
+	b.enter("BBBB-BBBB")
+	refused := authserver.Event{Type: authserver.EventRefused, Path: "/device", Status: 400, Error: "invalid_request", Reason: "the user code is unknown, expired or used"}
+	i.wantEvents("a wrong code", tr.take(), refused)
+	consent := b.consent(d.userCode)
+	i.wantEvents("the sign-in", tr.take(), authserver.Event{Type: authserver.EventSignIn, ClientID: tv.id, Subject: "sub-of-alice"})
+	d.poll()
+	i.wantEvents("a poll", tr.take(), authserver.Event{
+		Type: authserver.EventRefused, Path: "/token", Status: 400, ClientID: tv.id, Error: "authorization_pending", Reason: "the person has not answered yet",
+	})
+	b.submit(consent, "decision", "allow")
+	want := authserver.Event{
+		Type: authserver.EventConsent, ClientID: tv.id, Subject: "sub-of-alice", Scope: "orders:read", Audience: []string{ordersAPI},
+	}
+	i.wantEvents("yes", tr.take(), want)
+	d.poll()
+	issued := tr.one(t)
+	if issued.Type != authserver.EventTokenIssued || issued.GrantType != deviceGrant || issued.Subject != "sub-of-alice" {
+		t.Errorf("%+v", issued)
+	}
+	d.poll()
+	i.wantEvents("replay", tr.take(),
+		authserver.Event{
+			Type: authserver.EventRevocation, ClientID: tv.id, Subject: "sub-of-alice", Grant: issued.Grant, Error: "invalid_grant", Reason: "device code replayed",
+		},
+		authserver.Event{Type: authserver.EventRefused, Path: "/token", Status: 400, ClientID: tv.id, Error: "invalid_grant", Reason: "the device_code is unknown, used, or another client's"})
+	b.submit(b.enter(i.device(tv, "scope", "orders:read", "resource", ordersAPI).userCode), "decision", "deny")
+	want.Error = "access_denied"
+	i.wantEvents("no", tr.take(), want)
+	for line := range strings.Lines(i.log.String()) {
+		if strings.Contains(line, "authorization_pending") && !strings.Contains(line, `"level":"DEBUG"`) {
+			t.Errorf("the level of %s", line)
+		}
+	}
+}

@@ -37,19 +37,10 @@ type codeRecord struct {
 func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *session) (string, error) {
 	now := s.now()
 	c := &codeRecord{
-		Issuer: s.issuer,
-		Authorization: authorization{
-			Subject:  n.Subject,
-			ClientID: ar.client.ClientID,
-			Scope:    ar.scope,
-			Audience: ar.audience,
-			AuthTime: n.AuthTime,
-			ACR:      n.ACR,
-
-			Confirmation: ar.confirmation,
-		},
-		Challenge: ar.challenge,
-		Until:     now.Add(codeLifetime).UnixMilli(),
+		Issuer:        s.issuer,
+		Authorization: ar.allowedBy(n),
+		Challenge:     ar.challenge,
+		Until:         now.Add(codeLifetime).UnixMilli(),
 	}
 	if ar.redirectSent {
 		c.RedirectURI = ar.reply.uri
@@ -65,9 +56,7 @@ func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *sessi
 }
 
 // authorizationCode redeems a code (RFC 6749 section 4.1.3). Whoever has no right
-// to it learns nothing about it and does not use it up. The code of somebody who
-// has works once: a second time it is refused, and what the first time brought
-// is revoked (RFC 6749 section 10.5), since one of the two is a thief.
+// to it learns nothing about it and does not use it up.
 func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenResponse, error) {
 	code := r.form.Get("code")
 	if code == "" {
@@ -90,45 +79,10 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 	if err := c.check(r); err != nil {
 		return nil, err
 	}
-	a := c.Authorization
-	a.grant, a.until = record.Grant, s.grantEnd(r.client)
-	if a.Audience, err = r.narrowed(a.Audience); err != nil {
-		return nil, err
-	}
-	if s.now().UnixMilli() >= c.Until {
-		return nil, s.codeExpired(ctx, c, record.Grant)
-	}
-
-	// The grant comes first, so that whoever finds the code spent has something
-	// to revoke, and it is the same for all who get here.
-	if err := s.createGrant(ctx, &c.Authorization, record.Grant, a.until); err != nil {
-		return nil, err
-	}
-	switch outcome, err := s.consume(ctx, AuthorizationCode, HashOf(code)); {
-	case err != nil:
-		return nil, err
-	case outcome == First:
-		return s.begin(ctx, r, &a)
-	default:
-		return nil, s.codeReplayed(ctx, c, record.Grant)
-	}
-}
-
-// begin issues the first tokens of a grant that is written down.
-func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
-	var refreshToken string
-	if r.client.may(refreshTokenGrant) {
-		var err error
-		if refreshToken, err = s.newRefreshToken(ctx, r, a.grant, a.until); err != nil {
-			return nil, err
-		}
-	}
-	answer, err := s.issue(ctx, r, a)
-	if err != nil {
-		return nil, err
-	}
-	answer.RefreshToken = refreshToken
-	return answer, nil
+	return s.redeem(ctx, r, &ticket{
+		name: "authorization code", kind: AuthorizationCode, key: HashOf(code), grant: record.Grant, allowed: &c.Authorization, until: c.Until,
+		used: errBadCode(), expired: errBadCode(),
+	})
 }
 
 func errBadCode() error {
@@ -160,36 +114,6 @@ func (c *codeRecord) check(r *request) error {
 // that one.
 func (c *client) isOnlyRedirectURI(uri string) bool {
 	return slices.Equal(c.RedirectURIs, []string{uri})
-}
-
-// codeExpired answers who comes with a code of their own too late: it may have
-// been in time the first time.
-func (s *Server) codeExpired(ctx context.Context, c *codeRecord, grant string) error {
-	_, err := s.store.Grant(ctx, grant)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return errBadCode()
-	case err != nil:
-		return storeFailed(err)
-	default:
-		return s.codeReplayed(ctx, c, grant)
-	}
-}
-
-func (s *Server) codeReplayed(ctx context.Context, c *codeRecord, grant string) error {
-	const reason = "authorization code replayed"
-	now := s.now()
-	err := s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
-	})
-	if err != nil {
-		return err
-	}
-	s.emit(ctx, Event{
-		Type: EventRevocation, ClientID: c.Authorization.ClientID, Subject: c.Authorization.Subject, Grant: grant,
-		Error: invalidGrant, Reason: reason,
-	})
-	return errBadCode()
 }
 
 // createGrant writes down what was authorized, and until when. That it is there

@@ -84,10 +84,10 @@ func (s *Server) afterSignIn(w http.ResponseWriter, r *http.Request, ar *authori
 	case err != nil:
 		s.writeErrorPage(w, r, ar.client, err)
 	case len(notices) == 0:
-		s.resume(w, ar.query)
+		seeOther(w, s.resumeURL(ar))
 	default:
 		s.pages.write(w, http.StatusOK, &page{
-			name: "notice.html", forms: "'none'", Title: "Before you go on", Notices: notices, Next: s.authorizeURL(ar.query),
+			name: "notice.html", forms: "'none'", Title: "Before you go on", Notices: notices, Next: s.resumeURL(ar),
 		})
 	}
 }

@@ -39,6 +39,8 @@ type page struct {
 	Scopes, Audience []string // that are to be allowed
 	Host             string   // where the answer goes, for people
 	Seen             string
+	UserCode         string // of the device that asks
+	Denied           bool   // whether the device was told no
 
 	Notices []notice
 	Next    string // where the browser goes on, within the issuer

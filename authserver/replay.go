@@ -9,8 +9,13 @@ import (
 // once reports whether it is the first call for a key of a kind: of any number of
 // calls before until, on any number of servers with one store, one is.
 func (s *Server) once(ctx context.Context, kind Kind, key Hash, until time.Time) (first bool, err error) {
+	return s.putOnce(ctx, kind, key, Record{Expiry: until})
+}
+
+// putOnce is once for a record that says more: the first one is kept.
+func (s *Server) putOnce(ctx context.Context, kind Kind, key Hash, r Record) (first bool, err error) {
 	err = s.write(ctx, func() error {
-		err := s.store.Put(ctx, kind, key, Record{Expiry: until})
+		err := s.store.Put(ctx, kind, key, r)
 		first = err == nil
 		if errors.Is(err, ErrExists) {
 			return nil

@@ -45,7 +45,8 @@ type Server struct {
 	// For people to sign in; login is nil where nobody can.
 	login    func(ctx context.Context, username, password string) (User, error)
 	subjects map[string]bool // of Config.Users
-	throttle *throttle
+	throttle *throttle       // of passwords
+	guesses  *throttle       // of user codes
 	pages    *pages
 	cookie   string // its name
 
@@ -111,6 +112,8 @@ func (s *Server) newRoutes() map[string]route {
 		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.authorize}
 		routes[path+signInPath] = route{methods: post, page: true, serve: s.signInForm}
 		routes[path+consentPath] = route{methods: post, page: true, serve: s.consentForm}
+		routes[path+deviceAuthorizationPath] = route{methods: post, cors: true, serve: s.form(s.authorizeDevice)}
+		routes[path+devicePath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.device}
 		routes[path+parPath] = route{methods: post, cors: true, serve: s.formWith(http.StatusCreated, s.push)}
 	}
 	return routes

@@ -25,11 +25,9 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	told := Event{Type: EventSignIn, ClientID: step.ar.client.ClientID} // without the name: people type passwords there
 	attempt, wait := s.throttle.begin(username, r.RemoteAddr, s.now())
 	if wait > 0 {
-		seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
-		w.Header().Set("Retry-After", seconds)
 		told.Error, told.Reason = accessDenied, "too many attempts"
 		s.emit(r.Context(), told)
-		s.showSignIn(w, r, step.ar, http.StatusTooManyRequests, username, "Too many attempts. Try again in "+seconds+" seconds.")
+		s.showSignIn(w, r, step.ar, http.StatusTooManyRequests, username, tooMany(w, wait))
 		return
 	}
 	u, err := s.check(r.Context(), username, password)
@@ -52,6 +50,13 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	told.Subject = u.Subject
 	s.emit(r.Context(), told)
 	s.afterSignIn(w, r, step.ar, u.Subject)
+}
+
+// tooMany says when to try again, to browsers and to people.
+func tooMany(w http.ResponseWriter, wait time.Duration) string {
+	seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
+	w.Header().Set("Retry-After", seconds)
+	return "Too many attempts. Try again in " + seconds + " seconds."
 }
 
 // check returns the user with that name and password.
@@ -85,7 +90,7 @@ func (s *Server) check(ctx context.Context, username, password string) (*User, e
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, status int, username, problem string) {
 	s.pages.write(w, status, &page{
 		name:    "signin.html",
-		forms:   "'self' " + formSource(ar.reply.uri),
+		forms:   ar.forms(),
 		Title:   "Sign in",
 		Problem: problem,
 		Client:  ar.client.displayName(),

@@ -89,6 +89,11 @@ const (
 	Session           Kind = "session"        // by the cookie of a browser that somebody signed in with
 	Consent           Kind = "consent"        // by a hash of who lets which client do what; no secret
 	Notice            Kind = "notice"         // for a person who signs in next; by a hash of who, no secret
+
+	DeviceCode     Kind = "device_code"     // what a device asks for (RFC 8628)
+	UserCode       Kind = "user_code"       // the key of a device code, by a hash of what a person types
+	DeviceDecision Kind = "device_decision" // what a person answered, by the key of the device code
+	DevicePoll     Kind = "device_poll"     // that a device asked lately, without Data
 )
 
 // A Hash is a SHA-256 digest. Secrets are kept, and found again, by it alone.

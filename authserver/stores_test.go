@@ -70,6 +70,36 @@ func (s *faultyStore) RevokeGrant(ctx context.Context, id, reason string, now, u
 	return s.Store.RevokeGrant(ctx, id, reason, now, until)
 }
 
+// A meetingStore has those who look for a record of a kind wait for each other, if
+// meet is set, after each of them has looked.
+type meetingStore struct {
+	authserver.Store
+	kind authserver.Kind
+	meet atomic.Pointer[sync.WaitGroup]
+}
+
+func (s *meetingStore) Get(ctx context.Context, kind authserver.Kind, key authserver.Hash) (authserver.Record, error) {
+	r, err := s.Store.Get(ctx, kind, key)
+	if meet := s.meet.Load(); meet != nil && kind == s.kind {
+		meet.Done()
+		meet.Wait()
+	}
+	return r, err
+}
+
+// A crowdedStore says of the first few user codes that they are taken.
+type crowdedStore struct {
+	authserver.Store
+	taken atomic.Int64
+}
+
+func (s *crowdedStore) Put(ctx context.Context, kind authserver.Kind, key authserver.Hash, r authserver.Record) error {
+	if kind == authserver.UserCode && s.taken.Add(-1) >= 0 {
+		return authserver.ErrExists
+	}
+	return s.Store.Put(ctx, kind, key, r)
+}
+
 // A fixedStore has clients of its own, which it returns as they are.
 type fixedStore struct {
 	authserver.Store

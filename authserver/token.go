@@ -10,6 +10,7 @@ import (
 // Names, which gosec takes for credentials.
 const (
 	jwtBearer     = "urn:ietf:params:oauth:grant-type:jwt-bearer"     //nolint:gosec // RFC 7523 section 2.1
+	deviceGrant   = "urn:ietf:params:oauth:grant-type:device_code"    // RFC 8628 section 3.4
 	tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange" //nolint:gosec // RFC 8693 section 2.1
 
 	accessTokenKind = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // RFC 8693 section 3
@@ -25,6 +26,7 @@ var grants = map[string]func(*Server, context.Context, *request) (*tokenResponse
 	authorizationCodeGrant: (*Server).authorizationCode,
 	"client_credentials":   (*Server).clientCredentials,
 	refreshTokenGrant:      (*Server).refreshAccess,
+	deviceGrant:            (*Server).deviceCode,
 	jwtBearer:              (*Server).jwtBearer,
 	tokenExchange:          (*Server).tokenExchange,
 }
@@ -36,11 +38,12 @@ func (s *Server) grantTypes() []string {
 	return slices.DeleteFunc(grantTypes(), func(g string) bool { return !s.has(g) })
 }
 
-// has reports whether a known grant type works at this server: for a code somebody
-// has to be able to sign in, and for an assertion somebody has to be trusted.
+// has reports whether a known grant type works at this server: for a code, of
+// a device too, somebody has to be able to sign in, and for an assertion somebody
+// has to be trusted.
 func (s *Server) has(grantType string) bool {
 	switch grantType {
-	case authorizationCodeGrant, refreshTokenGrant:
+	case authorizationCodeGrant, deviceGrant, refreshTokenGrant:
 		return s.login != nil
 	case jwtBearer:
 		return len(s.issuers) > 0

@@ -60,7 +60,7 @@ func (s *Server) openSignIn(cfg *Config) error {
 	if s.pages, err = newPages(); err != nil {
 		return fmt.Errorf("authserver: pages: %w", err)
 	}
-	s.throttle, s.cookie = newThrottle(), cookieName(s.issuer)
+	s.throttle, s.guesses, s.cookie = newThrottle(), newThrottle(), cookieName(s.issuer)
 	return nil
 }
 

@@ -228,8 +228,10 @@ func (c *Config) notes() []string {
 		if fields != nil {
 			notes = append(notes, fmt.Sprintf("clients[%d]: no grant, nor its client authentication, uses %s", i, strings.Join(fields, ", ")))
 		}
-		if signsIn && len(c.Users) == 0 {
-			notes = append(notes, fmt.Sprintf("clients[%d]: has the grant authorization_code, and there are no users to sign in", i))
+		for _, g := range []string{"authorization_code", "urn:ietf:params:oauth:grant-type:device_code"} {
+			if slices.Contains(client.GrantTypes, g) && len(c.Users) == 0 {
+				notes = append(notes, fmt.Sprintf("clients[%d]: has the grant %s, and there are no users to sign in", i, g))
+			}
 		}
 		if slices.Contains(byCertificate, client.TokenEndpointAuthMethod) {
 			notes = append(notes, fmt.Sprintf("clients[%d]: cannot authenticate: that takes a TLS certificate, and there is no TLS here", i))

@@ -143,9 +143,13 @@ func TestNotes_WhatHardlyWorksAsItWasMeant(t *testing.T) {
 	if got := cfg.notes(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	const web = `{"client_id": "web", "client_secret": "x", "grant_types": ["authorization_code"], "redirect_uris": ["https://web.example/cb"], "audience": ["https://api.example"]}`
+	const web = `{"client_id": "web", "client_secret": "x", "redirect_uris": ["https://web.example/cb"], "audience": ["https://api.example"],
+		"grant_types": ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]}`
 	for users, want := range map[string][]string{
-		`[]`: {"clients[0]: has the grant authorization_code, and there are no users to sign in"},
+		`[]`: {
+			"clients[0]: has the grant authorization_code, and there are no users to sign in",
+			"clients[0]: has the grant urn:ietf:params:oauth:grant-type:device_code, and there are no users to sign in",
+		},
 		`[{"sub": "1", "username": "alice", "password": "x"}]`: nil,
 	} {
 		cfg, err := Parse([]byte(`{"clients": [` + web + `], "users": ` + users + `}`))

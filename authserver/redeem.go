@@ -1,0 +1,94 @@
+package authserver
+
+import (
+	"context"
+	"errors"
+)
+
+// A ticket is what a client redeems at the token endpoint, once, for what a person
+// allowed: an authorization code or a device code. Whoever brings it has shown
+// that it is theirs.
+type ticket struct {
+	name    string // for people
+	kind    Kind   // of the record, which outlasts the ticket
+	key     Hash
+	grant   string // the ID of the grant that it begins
+	allowed *authorization
+	until   int64 // when it expires, in Unix milliseconds
+
+	used, expired error // how the client is told
+}
+
+// redeem returns tokens for t. A second time it is refused, and what the first
+// time brought is revoked (RFC 6749 section 10.5), since one of the two is a thief.
+func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenResponse, error) {
+	a := *t.allowed
+	a.grant, a.until = t.grant, s.grantEnd(r.client)
+	var err error
+	if a.Audience, err = r.narrowed(a.Audience); err != nil {
+		return nil, err
+	}
+	if s.now().UnixMilli() >= t.until {
+		return nil, s.late(ctx, t)
+	}
+
+	// The grant comes first, so that whoever finds the ticket spent has something
+	// to revoke, and it is the same for all who get here.
+	if err := s.createGrant(ctx, t.allowed, t.grant, a.until); err != nil {
+		return nil, err
+	}
+	switch outcome, err := s.consume(ctx, t.kind, t.key); {
+	case err != nil:
+		return nil, err
+	case outcome == First:
+		return s.begin(ctx, r, &a)
+	default:
+		return nil, s.replayed(ctx, t)
+	}
+}
+
+// begin issues the first tokens of a grant that is written down.
+func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*tokenResponse, error) {
+	var refreshToken string
+	if r.client.may(refreshTokenGrant) {
+		var err error
+		if refreshToken, err = s.newRefreshToken(ctx, r, a.grant, a.until); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := s.issue(ctx, r, a)
+	if err != nil {
+		return nil, err
+	}
+	answer.RefreshToken = refreshToken
+	return answer, nil
+}
+
+// late answers who comes with a ticket of their own too late: it may have been in
+// time the first time.
+func (s *Server) late(ctx context.Context, t *ticket) error {
+	_, err := s.store.Grant(ctx, t.grant)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return t.expired
+	case err != nil:
+		return storeFailed(err)
+	default:
+		return s.replayed(ctx, t)
+	}
+}
+
+func (s *Server) replayed(ctx context.Context, t *ticket) error {
+	reason, now := t.name+" replayed", s.now()
+	err := s.write(ctx, func() error {
+		return s.store.RevokeGrant(ctx, t.grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
+	})
+	if err != nil {
+		return err
+	}
+	s.emit(ctx, Event{
+		Type: EventRevocation, ClientID: t.allowed.ClientID, Subject: t.allowed.Subject, Grant: t.grant,
+		Error: invalidGrant, Reason: reason,
+	})
+	return t.used
+}
