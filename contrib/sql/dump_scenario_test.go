@@ -88,6 +88,15 @@ func TestDump_AfterAWholeScenario(t *testing.T) {
 		_, reference, _ := strings.Cut(pushed, "request_uri:")
 		hidden["what a request_uri ends in"] = []byte(reference)
 
+		deviceCode, userCode, err := kiosk.Device(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token("device", must(kiosk.RedeemDevice(ctx, deviceCode))(t), "access_token", "refresh_token")
+		hidden["a device code"], hidden["a user code"] = []byte(deviceCode), []byte(userCode)
+		kept["a device code, with the issuer"], kept["a user code, with the issuer"] = issuertest.URL+"\x00"+deviceCode, issuertest.URL+"\x00"+userCode
+		hidden["a user code without its dash"] = []byte(strings.ReplaceAll(userCode, "-", ""))
+
 		asserted, assertion, proof := i.ClientAssertion(t), i.Assertion(t), i.Proof(t)
 		asserted.Set("grant_type", "client_credentials")
 		for what, a := range map[string]*issuertest.Answer{

@@ -85,6 +85,24 @@ func TestReplicas_ACodeOfOneIsRedeemedAtTheOther(t *testing.T) {
 	})
 }
 
+func TestReplicas_ADeviceOfOneIsAllowedAtTheOther(t *testing.T) {
+	t.Parallel()
+	eachPair(t, func(t *testing.T, p *pair) {
+		t.Helper()
+		ctx := t.Context()
+		begun := must(p.web[0].Post(ctx, "/device_authorization", url.Values{}, nil))(t)
+		wantOutcome(t, "a device that waits", must(p.web[1].RedeemDevice(ctx, begun.Text("device_code")))(t), "400 authorization_pending")
+		if err := p.web[1].Allow(ctx, begun.Text("user_code")); err != nil {
+			t.Fatal(err)
+		}
+		redeemed := must(p.web[0].RedeemDevice(ctx, begun.Text("device_code")))(t)
+		wantOutcome(t, "a device that was allowed", redeemed, "200")
+		p.wantActive(t, "its token", redeemed.Text("access_token"), true)
+		wantOutcome(t, "a replay at the other", must(p.web[1].RedeemDevice(ctx, begun.Text("device_code")))(t), "400 invalid_grant")
+		p.wantActive(t, "a token of a device code that was replayed", redeemed.Text("access_token"), false)
+	})
+}
+
 func TestReplicas_WhoSignedInAtOneIsSignedInAtTheOther(t *testing.T) {
 	t.Parallel()
 	eachPair(t, func(t *testing.T, p *pair) {

@@ -182,53 +182,70 @@ func (a *App) Active(ctx context.Context, token string) (bool, error) {
 var (
 	formAction  = regexp.MustCompile(`<form[^>]* action="([^"]*)"`)
 	goOn        = regexp.MustCompile(`<a href="([^"]*)"`)
-	hiddenField = regexp.MustCompile(`type="hidden" name="(\w+)" value="([^"]*)"`)
+	filledField = regexp.MustCompile(`<input[^>]* name="(\w+)"[^>]* value="([^"]+)"`)
 )
 
 // follow goes where it is sent, and fills in what it is asked, until that is the
-// client.
+// client, and returns the code.
 func (a *App) follow(ctx context.Context, location string) (string, error) {
+	to, err := a.walk(ctx, location)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(to)
+	if err != nil || u.Query().Get("code") == "" {
+		return "", fmt.Errorf("no code, but %q", u.Query().Get("error"))
+	}
+	return u.Query().Get("code"), nil
+}
+
+// walk goes where it is sent, and fills in what it is asked, until that is the
+// client, and returns where it is sent there; or until there is nothing to go on
+// to.
+func (a *App) walk(ctx context.Context, location string) (string, error) {
 	answer, err := a.get(ctx, location)
 	for range 8 { // sign-in, notices, consent, and the redirects between
 		if err != nil {
 			return "", err
 		}
-		if answer.Status == http.StatusSeeOther {
-			to := answer.Header.Get("Location")
-			if !strings.HasPrefix(to, a.RedirectURI) {
-				answer, err = a.get(ctx, resolve(to))
-				continue
+		if to := answer.Header.Get("Location"); answer.Status == http.StatusSeeOther {
+			if a.RedirectURI != "" && strings.HasPrefix(to, a.RedirectURI) {
+				return to, nil
 			}
-			u, err := url.Parse(to)
-			if err != nil || u.Query().Get("code") == "" {
-				return "", fmt.Errorf("no code, but %s", u.Query().Get("error"))
-			}
-			return u.Query().Get("code"), nil
-		}
-		page := string(answer.Body)
-		action := formAction.FindStringSubmatch(page)
-		if link := goOn.FindStringSubmatch(page); action == nil && link != nil { // of a notice
-			answer, err = a.get(ctx, resolve(html.UnescapeString(link[1])))
+			answer, err = a.get(ctx, resolve(to))
 			continue
 		}
-		if answer.Status != http.StatusOK || action == nil {
-			return "", fmt.Errorf("authorization: %d without a form", answer.Status)
-		}
-		fields := url.Values{"username": {"alice"}, "password": {Password}, "decision": {"allow"}}
-		for _, f := range hiddenField.FindAllStringSubmatch(page, -1) {
-			fields.Set(f[1], html.UnescapeString(f[2]))
-		}
-		for _, name := range []string{"username", "password", "decision"} {
-			if !strings.Contains(page, `name="`+name+`"`) {
-				fields.Del(name)
+		page := string(answer.Body)
+		action, link := formAction.FindStringSubmatch(page), goOn.FindStringSubmatch(page)
+		switch {
+		case answer.Status != http.StatusOK:
+			return "", fmt.Errorf("authorization: %d", answer.Status)
+		case action != nil:
+			var req *http.Request
+			if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), fillIn(page)); err == nil {
+				answer, err = a.do(req)
 			}
-		}
-		var req *http.Request
-		if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), fields); err == nil {
-			answer, err = a.do(req)
+		case link != nil: // of a notice
+			answer, err = a.get(ctx, resolve(html.UnescapeString(link[1])))
+		default:
+			return "", nil
 		}
 	}
 	return "", errors.New("authorization: there is no end of pages")
+}
+
+// fillIn returns what alice fills into the form of a page.
+func fillIn(page string) url.Values {
+	fields := url.Values{"username": {"alice"}, "password": {Password}, "decision": {"allow"}}
+	for name := range fields {
+		if !strings.Contains(page, `name="`+name+`"`) {
+			fields.Del(name)
+		}
+	}
+	for _, f := range filledField.FindAllStringSubmatch(page, -1) {
+		fields.Set(f[1], html.UnescapeString(f[2]))
+	}
+	return fields
 }
 
 // resolve returns the URL that a reference of a page stands for.

@@ -76,8 +76,10 @@ func New(t testing.TB) *Issuer {
 	for app, strategy := range map[*App]string{i.Web: "jwt", i.Kiosk: "opaque"} {
 		i.config.Clients = append(i.config.Clients, authserver.Client{
 			ClientID: app.ID, SecretHash: authserver.HashOf(app.Secret), RedirectURIs: []string{app.RedirectURI},
-			GrantTypes: []string{"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"},
-			Scope:      scope, Audience: []string{API}, AccessTokenStrategy: strategy,
+			GrantTypes: []string{
+				"authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", deviceGrant,
+			},
+			Scope: scope, Audience: []string{API}, AccessTokenStrategy: strategy,
 		})
 	}
 	return i

@@ -25,6 +25,7 @@ func Races(t *testing.T, rounds int, open func(t *testing.T) []authserver.Store)
 		{"ClientAssertion", clientAssertionRace, but("401 invalid_client"), nil},
 		{"Assertion", assertionRace, but("400 invalid_grant"), nil},
 		{"DPoPProof", proofRace, but("400 invalid_dpop_proof"), nil},
+		{"DeviceCode", deviceRace, but("400 invalid_grant"), nil},
 		{"RefreshToken", refreshRace, oneSuccessor, nil},
 		{"RefreshTokenWithoutGrace", refreshRace, but("400 invalid_grant"), withoutGrace},
 	} {
@@ -110,6 +111,15 @@ func proofRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, err
 	return func(ctx context.Context, at *App) (*Answer, error) {
 		return at.Post(ctx, "/token", form, http.Header{"Dpop": {proof}})
 	}
+}
+
+func deviceRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, error) {
+	t.Helper()
+	code, _, err := f.at[0].Device(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(ctx context.Context, at *App) (*Answer, error) { return at.RedeemDevice(ctx, code) }
 }
 
 func refreshRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, error) {
