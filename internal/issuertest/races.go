@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 
@@ -21,25 +22,32 @@ const racers = 64 // requests that go for one thing at once
 func Races(t *testing.T, rounds int, open func(t *testing.T) []authserver.Store) {
 	t.Helper()
 	for _, r := range []race{
-		{"AuthorizationCode", codeRace, but("400 invalid_grant"), nil},
-		{"ClientAssertion", clientAssertionRace, but("401 invalid_client"), nil},
-		{"Assertion", assertionRace, but("400 invalid_grant"), nil},
-		{"DPoPProof", proofRace, but("400 invalid_dpop_proof"), nil},
-		{"DeviceCode", deviceRace, but("400 invalid_grant"), nil},
-		{"RefreshToken", refreshRace, oneSuccessor, nil},
-		{"RefreshTokenWithoutGrace", refreshRace, but("400 invalid_grant"), withoutGrace},
+		{"AuthorizationCode", codeRace, but("400 invalid_grant"), dead, nil},
+		{"ClientAssertion", clientAssertionRace, but("401 invalid_client"), alive, nil},
+		{"Assertion", assertionRace, but("400 invalid_grant"), alive, nil},
+		{"DPoPProof", proofRace, but("400 invalid_dpop_proof"), alive, nil},
+		{"DeviceCode", deviceRace, but("400 invalid_grant"), dead, nil},
+		{"RefreshToken", refreshRace, oneSuccessor, alive, nil},
+		{"RefreshTokenWithoutGrace", refreshRace, but("400 invalid_grant"), dead, withoutGrace},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			f := newField(t, open(t), r.edit)
 			for round := range rounds {
-				if problem := r.judge(f.race(t, r.prepare(t, f))); problem != "" {
+				answers := f.race(t, r.prepare(t, f))
+				if problem := r.judge(answers); problem != "" {
 					t.Fatalf("round %d: %s", round, problem)
 				}
+				f.wantWinnings(t, answers, r.good)
 			}
 		})
 	}
 }
+
+const (
+	alive = true
+	dead  = false
+)
 
 // A race is for what works once.
 type race struct {
@@ -47,7 +55,10 @@ type race struct {
 	// prepare makes one more thing to redeem, and returns what redeems it.
 	prepare func(t *testing.T, f *field) func(ctx context.Context, at *App) (*Answer, error)
 	judge   func([]*Answer) (problem string)
-	edit    func(*authserver.Config)
+	// good says whether the tokens that were won are so when the race is over: not
+	// if who came too late had to be taken for a thief, or for the one robbed.
+	good bool
+	edit func(*authserver.Config)
 }
 
 // but is the judgement that one request has it, and all others an outcome.
@@ -140,7 +151,8 @@ func refreshRace(t *testing.T, f *field) func(context.Context, *App) (*Answer, e
 // A field is the servers that a race is at.
 type field struct {
 	*Issuer
-	at []*App // Web, at each of the servers
+	at     []*App // Web, at each of the servers
+	orders *App   // at the last
 }
 
 func newField(t *testing.T, stores []authserver.Store, edit func(*authserver.Config)) *field {
@@ -148,7 +160,8 @@ func newField(t *testing.T, stores []authserver.Store, edit func(*authserver.Con
 	f := &field{Issuer: New(t)}
 	browser := f.Web.At(nil)
 	for _, store := range stores {
-		f.at = append(f.at, browser.At(Direct{f.Server(t, store, edit)}))
+		server := Direct{f.Server(t, store, edit)}
+		f.at, f.orders = append(f.at, browser.At(server)), f.Orders.At(server)
 	}
 	return f
 }
@@ -174,4 +187,20 @@ func (f *field) race(t *testing.T, send func(ctx context.Context, at *App) (*Ans
 		t.FailNow()
 	}
 	return answers
+}
+
+// wantWinnings demands that the tokens of whoever won are good, or are not.
+func (f *field) wantWinnings(t *testing.T, answers []*Answer, good bool) {
+	t.Helper()
+	won := answers[slices.IndexFunc(answers, func(a *Answer) bool { return a.Status == http.StatusOK })]
+	active, err := f.orders.Active(t.Context(), won.Text("access_token"))
+	if err != nil || active != good {
+		t.Fatalf("the access token that was won is active: %v, %v", active, err)
+	}
+	if token := won.Text("refresh_token"); token != "" {
+		a, err := f.at[0].Refresh(t.Context(), token)
+		if err != nil || (a.Status == http.StatusOK) != good {
+			t.Fatalf("the refresh token that was won: %s, %v", a.Outcome(), err)
+		}
+	}
 }
