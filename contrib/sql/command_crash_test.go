@@ -176,6 +176,7 @@ func (s *crowd) check() {
 			continue
 		}
 		s.keep(f, again, "the refresh token that came last")
+		s.keep(f, must(s.apps[f.app].Refresh(ctx, f.last()))(s.t), "its successor") // after which the first is past its grace
 	}
 	keys := string(must(s.orders.Get(ctx, "/jwks"))(s.t).Body)
 	if s.keys != "" && keys != s.keys {
