@@ -194,3 +194,9 @@ func failed(code, description string, cause error) *refusal {
 	r.cause = cause
 	return r
 }
+
+// assertionKey is the key of an assertion's jti, which only together with who
+// wrote it is unique (RFC 7519 section 4.1.7).
+func assertionKey(party, id string) Hash {
+	return HashOf(party + "\x00" + id) // no party has a NUL in its name
+}

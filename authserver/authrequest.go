@@ -67,7 +67,6 @@ type authorizationRequest struct {
 
 // A pushedRequest is what a client pushed (RFC 9126 section 2).
 type pushedRequest struct {
-	Issuer   string `json:"iss"` // that it was pushed to
 	ClientID string `json:"client_id"`
 	Params   string `json:"params"` // form-encoded: JSON cannot hold the bytes of every state
 	// Until is when a browser must have brought it here, in Unix milliseconds.
@@ -131,19 +130,19 @@ func normalQuery(params url.Values) string {
 
 // pushedParams returns the parameters that c pushed.
 func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resumed bool) (url.Values, error) {
-	r, err := s.store.Get(ctx, PushedRequest, HashOf(uri))
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, storeFailed(err)
-	}
 	unusable := refuse(invalidRequestURI, "the request_uri is unknown, expired or used")
-	if err != nil || !s.now().Before(r.Expiry) {
+	r, err := s.lookUp(ctx, PushedRequest, s.keyOf(uri))
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil, unusable
+	case err != nil:
+		return nil, err
 	}
 	var p pushedRequest
 	if err := strictjson.Unmarshal(r.Data, &p); err != nil {
 		return nil, fmt.Errorf("record of a pushed request: %w", err)
 	}
-	if p.Issuer != s.issuer || p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
+	if p.ClientID != c.ClientID || !resumed && s.now().UnixMilli() >= p.Until {
 		return nil, unusable
 	}
 	return url.ParseQuery(p.Params)

@@ -253,6 +253,24 @@ func TestPoint21_AReplayedCodeRevokesItsRefreshTokens(t *testing.T) {
 	}
 }
 
+// A code that nobody redeems takes no room for as long as refresh tokens last:
+// whoever is signed in gets as many as they like.
+func TestPoint21_ACodeThatNobodyRedeemsIsSoonForgotten(t *testing.T) {
+	t.Parallel()
+	i := startRefresh(t, withStore(authserver.NewMemoryStore(&authserver.MemoryStoreOptions{MaxRecords: 8})))
+	b := i.browser()
+	for range 8 {
+		b.grant(authParams(web))
+	}
+	if s := b.authorize(authParams(web)); s.response().Get("error") != "temporarily_unavailable" {
+		t.Fatalf("%d %s", s.status, s.header.Get("Location"))
+	}
+	i.clock.Advance(11 * time.Minute)
+	if s := b.authorize(authParams(web)); s.response().Get("code") == "" {
+		t.Errorf("%d %s", s.status, s.header.Get("Location"))
+	}
+}
+
 func TestPoint24_OnlyWhereRegistered(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "", func(c *authserver.Config) {

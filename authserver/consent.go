@@ -107,22 +107,19 @@ func (c *client) isProven(redirectURI string) bool {
 // consentKey is the key of the record that a person let a client have exactly
 // this, within that consentLifetime since 1970 which at is in: so a record that
 // expired and is still there is never in the way of the next one.
-func (ar *authorizationRequest) consentKey(n *session, at time.Time) Hash {
+func (s *Server) consentKey(ar *authorizationRequest, n *session, at time.Time) Hash {
 	list := func(texts []string) string { return strings.Join(slices.Sorted(slices.Values(texts)), " ") }
 	period := strconv.FormatInt(at.Unix()/int64(consentLifetime/time.Second), 10)
-	about := []string{n.Issuer, n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), period}
-	return HashOf(strings.Join(about, "\x00"))
+	about := []string{n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), period}
+	return s.keyOf(strings.Join(about, "\x00"))
 }
 
 func (s *Server) hasConsented(ctx context.Context, ar *authorizationRequest, n *session) (bool, error) {
 	now := s.now()
 	for _, at := range []time.Time{now, now.Add(-consentLifetime)} {
-		r, err := s.store.Get(ctx, Consent, ar.consentKey(n, at))
-		switch {
-		case err == nil && now.Before(r.Expiry):
-			return true, nil
-		case err != nil && !errors.Is(err, ErrNotFound):
-			return false, storeFailed(err)
+		_, err := s.lookUp(ctx, Consent, s.consentKey(ar, n, at))
+		if err == nil || !errors.Is(err, ErrNotFound) {
+			return err == nil, err
 		}
 	}
 	return false, nil
@@ -134,7 +131,7 @@ func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, 
 	}
 	now := s.now()
 	return s.write(ctx, func() error {
-		err := s.store.Put(ctx, Consent, ar.consentKey(n, now), Record{Expiry: now.Add(consentLifetime)})
+		err := s.store.Put(ctx, Consent, s.consentKey(ar, n, now), Record{Expiry: now.Add(consentLifetime)})
 		if errors.Is(err, ErrExists) {
 			return nil
 		}

@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
@@ -23,9 +22,9 @@ const (
 )
 
 // A codeRecord is what a code stands for. It outlasts the code, so that a replay
-// is known as one for as long as there is something to revoke.
+// is known as one, and the grant that it begins keeps it for as long as there is
+// something to revoke.
 type codeRecord struct {
-	Issuer        string        `json:"iss"` // whose code it is: others may share the store
 	Authorization authorization `json:"authorization"`
 	RedirectURI   string        `json:"redirect_uri,omitempty"` // as it was sent
 	Challenge     string        `json:"code_challenge"`
@@ -37,7 +36,6 @@ type codeRecord struct {
 func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *session) (string, error) {
 	now := s.now()
 	c := &codeRecord{
-		Issuer:        s.issuer,
 		Authorization: ar.allowedBy(n),
 		Challenge:     ar.challenge,
 		Until:         now.Add(codeLifetime).UnixMilli(),
@@ -50,8 +48,9 @@ func (s *Server) newCode(ctx context.Context, ar *authorizationRequest, n *sessi
 		return "", fmt.Errorf("authorization code: %w", err)
 	}
 	code := newSecret()
-	record := Record{Grant: rand.Text(), Data: data, Expiry: s.grantEnd(ar.client).Add(codeLifetime)}
-	err = s.write(ctx, func() error { return s.store.Put(ctx, AuthorizationCode, HashOf(code), record) })
+	key := s.keyOf(code)
+	record := Record{Grant: grantOf(key), Data: data, Expiry: now.Add(codeLifetime + s.lifetime)}
+	err = s.write(ctx, func() error { return s.store.Put(ctx, AuthorizationCode, key, record) })
 	return code, err
 }
 
@@ -62,25 +61,23 @@ func (s *Server) authorizationCode(ctx context.Context, r *request) (*tokenRespo
 	if code == "" {
 		return nil, refuse(invalidRequest, "code is required")
 	}
-	record, err := s.store.Get(ctx, AuthorizationCode, HashOf(code))
-	if errors.Is(err, ErrNotFound) {
+	key := s.keyOf(code)
+	data, err := s.ticketData(ctx, AuthorizationCode, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
 		return nil, errBadCode()
-	}
-	if err != nil {
-		return nil, storeFailed(err)
+	case err != nil:
+		return nil, err
 	}
 	c := &codeRecord{}
-	if err := strictjson.Unmarshal(record.Data, c); err != nil {
+	if err := strictjson.Unmarshal(data, c); err != nil {
 		return nil, fmt.Errorf("record of an authorization code: %w", err)
-	}
-	if c.Issuer != s.issuer {
-		return nil, errBadCode()
 	}
 	if err := c.check(r); err != nil {
 		return nil, err
 	}
 	return s.redeem(ctx, r, &ticket{
-		name: "authorization code", kind: AuthorizationCode, key: HashOf(code), grant: record.Grant, allowed: &c.Authorization, until: c.Until,
+		name: "authorization code", kind: AuthorizationCode, key: key, data: data, allowed: &c.Authorization, until: c.Until,
 		used: errBadCode(), expired: errBadCode(),
 	})
 }
@@ -114,36 +111,6 @@ func (c *codeRecord) check(r *request) error {
 // that one.
 func (c *client) isOnlyRedirectURI(uri string) bool {
 	return slices.Equal(c.RedirectURIs, []string{uri})
-}
-
-// createGrant writes down what was authorized, and until when. That it is there
-// already is fine: a retry, or one of several at once.
-func (s *Server) createGrant(ctx context.Context, a *authorization, id string, end time.Time) error {
-	data, err := json.Marshal(a)
-	if err != nil {
-		return fmt.Errorf("grant: %w", err)
-	}
-	g := Grant{ID: id, Data: data, Expiry: end.Add(clockSkew)}
-	return s.write(ctx, func() error {
-		err := s.store.CreateGrant(ctx, g)
-		if errors.Is(err, ErrExists) {
-			return nil
-		}
-		return err
-	})
-}
-
-// consume spends a record. One that is not there any more counts as spent.
-func (s *Server) consume(ctx context.Context, kind Kind, key Hash) (Outcome, error) {
-	_, outcome, err := s.store.Consume(ctx, kind, key, s.now())
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Replayed, nil
-	case err != nil:
-		return 0, storeFailed(err)
-	default:
-		return outcome, nil
-	}
 }
 
 // isPKCE reports whether s may be a code_verifier or code_challenge (RFC 7636

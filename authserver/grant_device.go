@@ -2,7 +2,6 @@ package authserver
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,8 +15,8 @@ import (
 // longer than the next: who keeps to the interval never falls into one slot twice.
 const pollSlot = pollInterval - time.Second
 
-// A deviceDecision is what a person answered to a device's request. Like a code's
-// record it outlasts what it is for.
+// A deviceDecision is what a person answered to a device's request. As a code's
+// record does, it outlasts what it is for, and goes into the grant.
 type deviceDecision struct {
 	Authorization authorization `json:"authorization"` // of a denial, the client alone
 	Denied        bool          `json:"denied,omitempty"`
@@ -39,7 +38,7 @@ func (s *Server) keepDecision(ctx context.Context, ar *authorizationRequest, n *
 	if err != nil {
 		return false, fmt.Errorf("decision about a device: %w", err)
 	}
-	record := Record{Grant: rand.Text(), Data: data, Expiry: s.grantEnd(ar.client).Add(deviceCodeLifetime)}
+	record := Record{Grant: grantOf(ar.device.key), Data: data, Expiry: until.Add(deviceCodeLifetime)}
 	return s.putOnce(ctx, DeviceDecision, ar.device.key, record)
 }
 
@@ -52,8 +51,8 @@ func (s *Server) deviceCode(ctx context.Context, r *request) (*tokenResponse, er
 	if code == "" {
 		return nil, refuse(invalidRequest, "device_code is required")
 	}
-	key := s.deviceKey(code)
-	record, err := s.lookUp(ctx, DeviceDecision, key)
+	key := s.keyOf(code)
+	data, err := s.ticketData(ctx, DeviceDecision, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, s.undecided(ctx, r, key)
@@ -61,7 +60,7 @@ func (s *Server) deviceCode(ctx context.Context, r *request) (*tokenResponse, er
 		return nil, err
 	}
 	d := &deviceDecision{}
-	if err := strictjson.Unmarshal(record.Data, d); err != nil {
+	if err := strictjson.Unmarshal(data, d); err != nil {
 		return nil, fmt.Errorf("record of a decision about a device: %w", err)
 	}
 	switch {
@@ -71,7 +70,7 @@ func (s *Server) deviceCode(ctx context.Context, r *request) (*tokenResponse, er
 		return nil, refuse(accessDenied, "the person said no")
 	default:
 		return s.redeem(ctx, r, &ticket{
-			name: "device code", kind: DeviceDecision, key: key, grant: record.Grant, allowed: &d.Authorization, until: d.Until,
+			name: "device code", kind: DeviceDecision, key: key, data: data, allowed: &d.Authorization, until: d.Until,
 			used: errBadDeviceCode(), expired: errDeviceCodeExpired(),
 		})
 	}

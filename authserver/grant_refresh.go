@@ -26,13 +26,13 @@ func (s *Server) refreshAccess(ctx context.Context, r *request) (*tokenResponse,
 		return nil, errBadRefresh()
 	case err != nil:
 		return nil, err
-	case t.authorization.ClientID != r.client.ClientID:
+	case t.Authorization.ClientID != r.client.ClientID:
 		return nil, errBadRefresh()
 	}
 	if err := r.holds(t.Confirmation); err != nil {
 		return nil, err
 	}
-	a, err := r.refreshed(&t.authorization)
+	a, err := r.refreshed(&t.Authorization)
 	if err != nil {
 		return nil, err
 	}
@@ -92,10 +92,10 @@ func (s *Server) refreshReused(ctx context.Context, r *request, t *refreshToken)
 		return err
 	}
 	s.emit(ctx, Event{
-		Type: EventRefreshReuse, ClientID: r.client.ClientID, Subject: t.authorization.Subject, Grant: t.grant.ID,
+		Type: EventRefreshReuse, ClientID: r.client.ClientID, Subject: t.Authorization.Subject, Grant: t.grant.ID,
 		Error: invalidGrant, Reason: reason,
 	})
-	if err := s.leaveNotice(ctx, t.authorization.Subject, &notice{Client: r.client.displayName(), Time: now.Unix()}); err != nil {
+	if err := s.leaveNotice(ctx, t.Authorization.Subject, &notice{Client: r.client.displayName(), Time: now.Unix()}); err != nil {
 		return err
 	}
 	return errBadRefresh()

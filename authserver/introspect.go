@@ -74,15 +74,15 @@ func (s *Server) introspectRefresh(ctx context.Context, r *request, token string
 		return introspection{}, nil
 	case err != nil:
 		return nil, err
-	case t.spent || t.authorization.ClientID != r.client.ClientID:
+	case t.spent || t.Authorization.ClientID != r.client.ClientID:
 		return introspection{}, nil
 	default:
 		return introspection{
 			Active:    true,
 			Issuer:    s.issuer,
-			Subject:   t.authorization.Subject,
-			ClientID:  t.authorization.ClientID,
-			Scope:     t.authorization.Scope,
+			Subject:   t.Authorization.Subject,
+			ClientID:  t.Authorization.ClientID,
+			Scope:     t.Authorization.Scope,
 			ExpiresAt: jwt.NewNumericDate(t.expiry),
 
 			Confirmation: t.Confirmation,

@@ -31,7 +31,7 @@ func (n notice) When() string { return time.Unix(n.Time, 0).UTC().Format("2 Janu
 // noticeKey is the key of one of a person's notices, of which each has a place. The
 // places of another period are others: those that expired may be there yet.
 func (s *Server) noticeKey(subject string, period int64, place int) Hash {
-	return HashOf(fmt.Sprintf("%s\x00%s\x00%d\x00%d", s.issuer, subject, period, place))
+	return s.keyOf(fmt.Sprintf("%s\x00%d\x00%d", subject, period, place))
 }
 
 func noticePeriod(t time.Time) int64 { return t.Unix() / int64(noticeLifetime/time.Second) }

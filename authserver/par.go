@@ -37,7 +37,7 @@ func (s *Server) push(ctx context.Context, r *request) (any, error) {
 	}
 	until := s.now().Add(requestLifetime)
 	data, err := json.Marshal(&pushedRequest{
-		Issuer: s.issuer, ClientID: r.client.ClientID, Until: until.UnixMilli(),
+		ClientID: r.client.ClientID, Until: until.UnixMilli(),
 		Params: normalQuery(r.form), // no credentials
 	})
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Server) push(ctx context.Context, r *request) (any, error) {
 	}
 	uri := requestURIPrefix + newSecret()
 	err = s.write(ctx, func() error {
-		return s.store.Put(ctx, PushedRequest, HashOf(uri), Record{Data: data, Expiry: until.Add(interactionTime)})
+		return s.store.Put(ctx, PushedRequest, s.keyOf(uri), Record{Data: data, Expiry: until.Add(interactionTime)})
 	})
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (s *Server) spendPushed(ctx context.Context, ar *authorizationRequest) erro
 	if ar.pushed == "" {
 		return nil
 	}
-	outcome, err := s.consume(ctx, PushedRequest, HashOf(ar.pushed))
+	outcome, err := s.consume(ctx, PushedRequest, s.keyOf(ar.pushed))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,10 @@ package authserver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
 	"errors"
+	"time"
 )
 
 // A ticket is what a client redeems at the token endpoint, once, for what a person
@@ -10,20 +13,45 @@ import (
 // that it is theirs.
 type ticket struct {
 	name    string // for people
-	kind    Kind   // of the record, which outlasts the ticket
+	kind    Kind   // of its record
 	key     Hash
-	grant   string // the ID of the grant that it begins
+	data    []byte // of the record; the grant that it begins has it too
 	allowed *authorization
 	until   int64 // when it expires, in Unix milliseconds
 
 	used, expired error // how the client is told
 }
 
+// grantOf returns the ID of the grant that a ticket begins. It comes of the key, so
+// that a ticket whose record is gone is known for as long as its grant.
+func grantOf(ticket Hash) string {
+	sum := sha256.Sum256(append([]byte("grant of "), ticket[:]...))
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
+}
+
+// ticketData returns what was written down of a ticket, or ErrNotFound: a ticket
+// that nobody redeems is soon forgotten, another one when its grant is.
+func (s *Server) ticketData(ctx context.Context, kind Kind, key Hash) ([]byte, error) {
+	record, err := s.lookUp(ctx, kind, key)
+	if !errors.Is(err, ErrNotFound) {
+		return record.Data, err
+	}
+	grant, err := s.store.Grant(ctx, grantOf(key))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, ErrNotFound
+	case err != nil:
+		return nil, storeFailed(err)
+	default:
+		return grant.Data, nil
+	}
+}
+
 // redeem returns tokens for t. A second time it is refused, and what the first
 // time brought is revoked (RFC 6749 section 10.5), since one of the two is a thief.
 func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenResponse, error) {
 	a := *t.allowed
-	a.grant, a.until = t.grant, s.grantEnd(r.client)
+	a.grant, a.until = grantOf(t.key), s.grantEnd(r.client)
 	var err error
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
@@ -34,7 +62,7 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 
 	// The grant comes first, so that whoever finds the ticket spent has something
 	// to revoke, and it is the same for all who get here.
-	if err := s.createGrant(ctx, t.allowed, t.grant, a.until); err != nil {
+	if err := s.createGrant(ctx, a.grant, t.data, a.until); err != nil {
 		return nil, err
 	}
 	switch outcome, err := s.consume(ctx, t.kind, t.key); {
@@ -67,7 +95,7 @@ func (s *Server) begin(ctx context.Context, r *request, a *authorization) (*toke
 // late answers who comes with a ticket of their own too late: it may have been in
 // time the first time.
 func (s *Server) late(ctx context.Context, t *ticket) error {
-	_, err := s.store.Grant(ctx, t.grant)
+	_, err := s.store.Grant(ctx, grantOf(t.key))
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return t.expired
@@ -79,16 +107,28 @@ func (s *Server) late(ctx context.Context, t *ticket) error {
 }
 
 func (s *Server) replayed(ctx context.Context, t *ticket) error {
-	reason, now := t.name+" replayed", s.now()
+	grant, reason, now := grantOf(t.key), t.name+" replayed", s.now()
 	err := s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, t.grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
+		return s.store.RevokeGrant(ctx, grant, reason, now, now.Add(s.lifetime+clockSkew)) // or the grant's own expiry
 	})
 	if err != nil {
 		return err
 	}
 	s.emit(ctx, Event{
-		Type: EventRevocation, ClientID: t.allowed.ClientID, Subject: t.allowed.Subject, Grant: t.grant,
+		Type: EventRevocation, ClientID: t.allowed.ClientID, Subject: t.allowed.Subject, Grant: grant,
 		Error: invalidGrant, Reason: reason,
 	})
 	return t.used
+}
+
+// createGrant writes down what a ticket allows, and until when. That it is there
+// already is fine: a retry, or one of several at once.
+func (s *Server) createGrant(ctx context.Context, id string, data []byte, end time.Time) error {
+	return s.write(ctx, func() error {
+		err := s.store.CreateGrant(ctx, Grant{ID: id, Data: data, Expiry: end.Add(clockSkew)})
+		if errors.Is(err, ErrExists) {
+			return nil
+		}
+		return err
+	})
 }

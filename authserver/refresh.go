@@ -24,7 +24,6 @@ const (
 // A refreshRecord is what the store keeps of a refresh token besides its grant,
 // which has the authorization. Its Expiry is that of the whole family.
 type refreshRecord struct {
-	Issuer string `json:"iss"` // whose token it is: others may share the store
 	// Confirmation is the key that whoever uses the token must show, nil if any
 	// will do: it is that of a public client, while a confidential one shows with
 	// its own credentials that the token is its own (RFC 9449 section 5, RFC 8705
@@ -37,7 +36,7 @@ type refreshRecord struct {
 
 // newRefreshToken makes the first refresh token of a grant that lasts until end.
 func (s *Server) newRefreshToken(ctx context.Context, r *request, grant string, end time.Time) (string, error) {
-	first := &refreshRecord{Issuer: s.issuer}
+	first := &refreshRecord{}
 	if r.client.public() {
 		first.Confirmation = r.confirmation
 	}
@@ -47,7 +46,7 @@ func (s *Server) newRefreshToken(ctx context.Context, r *request, grant string, 
 	}
 	token := newSecret()
 	record := Record{Grant: grant, Data: data, Expiry: end}
-	err = s.write(ctx, func() error { return s.store.Put(ctx, RefreshToken, HashOf(token), record) })
+	err = s.write(ctx, func() error { return s.store.Put(ctx, RefreshToken, s.keyOf(token), record) })
 	return token, err
 }
 
@@ -61,7 +60,7 @@ func (s *Server) rotate(ctx context.Context, token string, was *refreshToken) (s
 	if err != nil {
 		return "", err
 	}
-	data, err := json.Marshal(&refreshRecord{Issuer: s.issuer, Confirmation: was.Confirmation, Sealed: sealed})
+	data, err := json.Marshal(&refreshRecord{Confirmation: was.Confirmation, Sealed: sealed})
 	if err != nil {
 		return "", fmt.Errorf("refresh token: %w", err)
 	}
@@ -69,7 +68,7 @@ func (s *Server) rotate(ctx context.Context, token string, was *refreshToken) (s
 	var outcome Outcome
 	var kept Record
 	err = s.write(ctx, func() (err error) {
-		outcome, kept, err = s.store.Rotate(ctx, HashOf(token), HashOf(next), record, s.refreshGrace, s.now())
+		outcome, kept, err = s.store.Rotate(ctx, s.keyOf(token), s.keyOf(next), record, s.refreshGrace, s.now())
 		if errors.Is(err, ErrNotFound) {
 			return nil // and no outcome
 		}
@@ -99,21 +98,24 @@ var errReused = errors.New("the refresh token was used before")
 // A refreshToken is one of this server whose grant is in force. It may be spent.
 type refreshToken struct {
 	refreshRecord
-	grant         Grant
-	authorization authorization
-	expiry        time.Time
-	spent         bool
+	granted
+	grant  Grant
+	expiry time.Time
+	spent  bool
+}
+
+// granted is what the records of codes and of devices, which a grant is written
+// down with, have in common.
+type granted struct {
+	Authorization authorization `json:"authorization"`
 }
 
 // readRefresh finds what a refresh token stands for. One that is unknown, expired
 // or revoked is ErrNotFound.
 func (s *Server) readRefresh(ctx context.Context, token string) (*refreshToken, error) {
-	record, err := s.store.Get(ctx, RefreshToken, HashOf(token))
-	switch {
-	case errors.Is(err, ErrNotFound) || err == nil && !s.now().Before(record.Expiry):
-		return nil, ErrNotFound
-	case err != nil:
-		return nil, storeFailed(err)
+	record, err := s.lookUp(ctx, RefreshToken, s.keyOf(token))
+	if err != nil {
+		return nil, err
 	}
 	t := &refreshToken{expiry: record.Expiry, spent: record.Spent}
 	t.grant, err = s.store.Grant(ctx, record.Grant)
@@ -126,13 +128,10 @@ func (s *Server) readRefresh(ctx context.Context, token string) (*refreshToken, 
 	if err := strictjson.Unmarshal(record.Data, &t.refreshRecord); err != nil {
 		return nil, fmt.Errorf("record of a refresh token: %w", err)
 	}
-	if t.Issuer != s.issuer {
-		return nil, ErrNotFound
-	}
-	if err := strictjson.Unmarshal(t.grant.Data, &t.authorization); err != nil {
+	if err := strictjson.Unmarshal(t.grant.Data, &t.granted); err != nil {
 		return nil, fmt.Errorf("grant: %w", err)
 	}
-	if s.isGone(t.authorization.Subject) {
+	if s.isGone(t.Authorization.Subject) {
 		return nil, ErrNotFound
 	}
 	return t, nil

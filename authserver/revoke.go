@@ -56,6 +56,6 @@ func (s *Server) revocable(ctx context.Context, token string) (*Event, time.Time
 		return nil, time.Time{}, err
 	}
 	return &Event{
-		Type: EventRevocation, ClientID: t.authorization.ClientID, Subject: t.authorization.Subject, Grant: t.grant.ID,
+		Type: EventRevocation, ClientID: t.Authorization.ClientID, Subject: t.Authorization.Subject, Grant: t.grant.ID,
 	}, t.grant.Expiry, nil
 }

@@ -3,7 +3,6 @@ package authserver
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -117,29 +116,4 @@ func (s *Server) newRoutes() map[string]route {
 		routes[path+parPath] = route{methods: post, cors: true, serve: s.formWith(http.StatusCreated, s.push)}
 	}
 	return routes
-}
-
-const (
-	purgeEvery = 256 // writes
-	purgeLimit = 512 // records: more than come in meanwhile
-)
-
-// write runs an operation that adds something to the store, and every so often
-// clears away what has expired, so that nothing has to do it in the background.
-func (s *Server) write(ctx context.Context, add func() error) error {
-	err := add()
-	full := errors.Is(err, ErrFull)
-	if full || s.writes.Add(1)%purgeEvery == 0 {
-		_, purgeErr := s.store.Purge(ctx, s.now(), purgeLimit)
-		switch {
-		case purgeErr != nil: // what was asked for is done or not, all the same
-			s.log.LogAttrs(ctx, slog.LevelWarn, "expired records could not be purged", slog.Any("cause", purgeErr))
-		case full:
-			err = add()
-		}
-	}
-	if err != nil {
-		return storeFailed(err)
-	}
-	return nil
 }

@@ -30,7 +30,6 @@ const (
 // A session is that a person signed in with a browser. It never changes: who
 // signs in again gets another one.
 type session struct {
-	Issuer   string `json:"iss"` // whose session it is: others may share the store
 	Subject  string `json:"sub"`
 	Username string `json:"username"`
 	AuthTime int64  `json:"auth_time"` // Unix seconds
@@ -52,13 +51,6 @@ func (n *session) madeFor(query string, now time.Time) bool {
 func requestHash(query string) string {
 	h := HashOf(query)
 	return hex.EncodeToString(h[:])
-}
-
-// newSecret returns 256 random bits, for what is kept by its hash alone.
-func newSecret() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return jose.Encode(b[:])
 }
 
 // cookieName returns the name of the server's one cookie. It tells the issuers of
@@ -112,13 +104,13 @@ func (s *Server) setCookie(w http.ResponseWriter, secret string) {
 // signedIn returns the session of a browser: one without a Subject if nobody is
 // signed in.
 func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) {
-	key := HashOf(secret)
-	r, err := s.store.Get(ctx, Session, key)
+	key := s.keyOf(secret)
+	r, err := s.lookUp(ctx, Session, key)
 	switch {
-	case errors.Is(err, ErrNotFound) || err == nil && !s.now().Before(r.Expiry):
+	case errors.Is(err, ErrNotFound):
 		return &session{}, nil
 	case err != nil:
-		return nil, storeFailed(err)
+		return nil, err
 	}
 	g, err := s.store.Grant(ctx, r.Grant)
 	switch {
@@ -131,7 +123,7 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
-	if n.Issuer != s.issuer || s.isGone(n.Subject) {
+	if s.isGone(n.Subject) {
 		return &session{}, nil
 	}
 	return n, nil
@@ -152,14 +144,14 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 		}
 	}
 	data, err := json.Marshal(&session{
-		Issuer: s.issuer, Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
+		Subject: u.Subject, Username: u.Username, AuthTime: now.Unix(), ACR: signInACR, Request: requestHash(query),
 	})
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
 	secret := newSecret()
 	record := Record{Grant: rand.Text(), Data: data, Expiry: now.Add(sessionLifetime)}
-	if err := s.write(ctx, func() error { return s.store.Put(ctx, Session, HashOf(secret), record) }); err != nil {
+	if err := s.write(ctx, func() error { return s.store.Put(ctx, Session, s.keyOf(secret), record) }); err != nil {
 		return err
 	}
 	s.setCookie(w, secret)

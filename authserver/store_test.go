@@ -157,7 +157,7 @@ func TestServer_RecordsThatAreNotItsOwn(t *testing.T) {
 		"no jti": {Grant: "g", Data: []byte(`{"iss":"` + ours.url + `","exp":4070908800,"client_id":"kiosk"}`)},
 	} {
 		r.Expiry = ours.clock.Now().Add(time.Hour)
-		if err := store.Put(t.Context(), authserver.AccessToken, authserver.HashOf(name), r); err != nil {
+		if err := store.Put(t.Context(), authserver.AccessToken, authserver.HashOf(ours.url+"\x00"+name), r); err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range []string{"/introspect", "/revoke"} {

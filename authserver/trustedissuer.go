@@ -112,7 +112,7 @@ func (s *Server) newTrustedIssuer(t *TrustedIssuer) (*trustedIssuer, error) {
 	case t.Keys != nil && isNil(t.Keys):
 		return nil, fmt.Errorf(".Keys: is a nil %T", t.Keys)
 	case (t.Keys == nil) == (t.JWKS == nil):
-		return nil, errors.New(".Keys: either it or JWKS is required")
+		return nil, errors.New(".Keys: either it or JWKS is required, and not both")
 	case !ok:
 		return nil, errors.New(".Scope: must be scope tokens with single spaces between (RFC 6749 section 3.3)")
 	case !publicOK:

@@ -49,8 +49,3 @@ func parseUserCode(typed string) string {
 }
 
 func inHalves(code string) string { return code[:userCodeLength/2] + "-" + code[userCodeLength/2:] }
-
-// deviceKey is the key of a device code or a user code, which are good at one of
-// the issuers that share a store. Of the bits of a user code a hash is no secret to
-// whoever reads the store.
-func (s *Server) deviceKey(code string) Hash { return HashOf(s.issuer + "\x00" + code) }
