@@ -9,7 +9,7 @@ import (
 // A user code is what a person types who has it before their eyes: eight letters
 // without vowels, so that they make no word (RFC 8628 section 6.1). They are 34
 // bits: in the ten minutes that it lives the throttle lets an address guess some
-// forty times, which finds it with a chance of one in 600 million (section 5.1).
+// thirty times, which finds it with a chance of one in 800 million (section 5.1).
 const (
 	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 	userCodeLength  = 8
