@@ -3,6 +3,7 @@ package authserver_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -283,5 +284,36 @@ func TestPoint38_PagesEscapeEverything(t *testing.T) {
 	}
 	if posted := screens[4]; posted.fields.Get("state") != evil {
 		t.Errorf("the state: %q", posted.fields.Get("state"))
+	}
+}
+
+// The cookie of who has signed in, on https, which replaces the first one.
+func TestPoint12_TheCookieOfASession(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", func(c *authserver.Config) { c.Issuer = "https://issuer.example" })
+	visit := func(method, target, body string, cookie *http.Cookie) *http.Response {
+		req := httptest.NewRequest(method, target, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if cookie != nil {
+			req.AddCookie(cookie)
+		}
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, req)
+		return w.Result()
+	}
+	resp := visit(http.MethodGet, "/authorize?"+authParams(web).Encode(), "", nil)
+	page := &screen{answer: answer{status: resp.StatusCode}}
+	page.body, _ = io.ReadAll(resp.Body)
+	page.parse(t)
+	page.fields.Set("username", "alice")
+	page.fields.Set("password", "alice-password")
+	before := resp.Cookies()[0]
+	resp = visit(http.MethodPost, page.action, page.fields.Encode(), before)
+	if resp.StatusCode != 303 || len(resp.Cookies()) != 1 {
+		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	c := resp.Cookies()[0]
+	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(c.Name, "__Host-") || c.Name != before.Name || c.Path != "/" || c.Domain != "" {
+		t.Errorf("%v", c)
 	}
 }

@@ -1,6 +1,8 @@
 package authserver_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -355,6 +357,72 @@ func TestPoint24_Registration(t *testing.T) {
 		edit(&cfg)
 		if _, err := authserver.New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// Of 64 who come at once with one token, all go on in one line; without a grace
+// one gets through at most, and the line ends.
+func TestPoint24_ARaceLeavesOneLine(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []time.Duration{0, -1} {
+		i := startRefresh(t, func(c *authserver.Config) { c.RefreshTokenGrace = grace })
+		tokens := make([]string, 5) // all of them before the first notice of a reuse
+		for n := range tokens {
+			tokens[n], _ = i.signedUp()
+		}
+		for _, token := range tokens {
+			answers := make([]answer, 64)
+			wins := all64(func(n int) bool {
+				answers[n] = i.refresh(web, token)
+				return answers[n].status == 200
+			})
+			lines := map[string]bool{}
+			for _, a := range answers {
+				if a.status == 200 {
+					lines[a.member("refresh_token")] = true
+				} else {
+					i.wantGrantRefused("a loser", a)
+				}
+			}
+			for next := range lines {
+				if grace == 0 {
+					i.rotated(web, next)
+					i.wantGrantRefused("the replay after it", i.refresh(web, token))
+				}
+				i.wantGrantRefused("when the line has ended", i.refresh(web, next))
+			}
+			if grace == 0 && wins != 64 || grace < 0 && wins > 1 || len(lines) != int(min(wins, 1)) {
+				t.Fatalf("grace %v: %d got through, in %d lines", grace, wins, len(lines))
+			}
+		}
+	}
+}
+
+// The successor that a retry gets is kept for whoever has the token before it, and
+// is no use to who reads the store.
+func TestPoint40_TheStoreHoldsNoRefreshToken(t *testing.T) {
+	t.Parallel()
+	dump := &dumpingStore{Store: authserver.NewMemoryStore(nil)}
+	i := startRefresh(t, withStore(dump))
+	first, _ := i.signedUp()
+	second, _ := i.rotated(web, first)
+	if again, _ := i.rotated(web, first); again != second {
+		t.Fatal("no retry")
+	}
+	third, _ := i.rotated(web, second)
+	i.wantGrantRefused("the replay", i.refresh(web, first))
+	dump.mu.Lock()
+	defer dump.mu.Unlock()
+	if seen := string(dump.seen); !strings.Contains(seen, string(authserver.RefreshToken)) || !strings.Contains(seen, `"sealed":`) {
+		t.Fatalf("the dump is not what it should be: %q", seen)
+	}
+	for _, secret := range []string{first, second, third} {
+		raw, _ := base64.RawURLEncoding.DecodeString(secret)
+		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret)), string(raw), base64.StdEncoding.EncodeToString(raw)} {
+			if strings.Contains(string(dump.seen), form) {
+				t.Errorf("the store was given %q", form)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package authserver_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -343,5 +344,55 @@ func TestPoint25_ClientCredentials(t *testing.T) {
 	c.TokenEndpointAuthMethod, c.SecretHash = "none", authserver.Hash{}
 	if _, err := authserver.New(authserver.Config{Issuer: i.url, Clients: []authserver.Client{c}}); err == nil {
 		t.Error("a public client was registered for client_credentials")
+	}
+}
+
+// The endpoints that come with people are as the others are.
+func TestPoint17_18_20_PushedAndDeviceRequests(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	for path, as := range map[string]login{"/par": web, "/device_authorization": box} {
+		good := form("scope", "orders:read")
+		if path == "/par" {
+			good = authParams(web)
+		}
+		ask := func(edit func(*http.Request)) answer {
+			req := i.request(path, good.Encode())
+			req.SetBasicAuth(as.id, as.secret)
+			edit(req)
+			return i.do(req)
+		}
+		body := func(text string) func(*http.Request) {
+			return func(r *http.Request) {
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+			}
+		}
+		for name, c := range map[string]struct {
+			edit   func(*http.Request)
+			status int
+			code   string
+		}{
+			"as it should be":   {func(*http.Request) {}, map[string]int{"/par": 201}[path] + map[string]int{"/device_authorization": 200}[path], ""},
+			"GET":               {func(r *http.Request) { r.Method = http.MethodGet }, 405, "invalid_request"},
+			"PUT":               {func(r *http.Request) { r.Method = http.MethodPut }, 405, "invalid_request"},
+			"JSON":              {func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, 415, "invalid_request"},
+			"a query":           {func(r *http.Request) { r.URL.RawQuery = "client_secret=x" }, 400, "invalid_request"},
+			"65 KiB":            {body("x=" + strings.Repeat("x", 65<<10)), 413, "invalid_request"},
+			"a parameter twice": {body(good.Encode() + "&scope=x&scope=x"), 400, "invalid_request"},
+			"two ways":          {body(good.Encode() + "&client_secret=x"), 400, "invalid_request"},
+			"another client":    {body("client_id=" + portal.id), 400, "invalid_request"},
+			"a wrong secret":    {func(r *http.Request) { r.SetBasicAuth(as.id, "x") }, 401, "invalid_client"},
+			"a wrong method": {func(r *http.Request) {
+				r.Header.Del("Authorization")
+				body(form("client_id", as.id, "client_secret", as.secret).Encode())(r)
+			}, 401, "invalid_client"},
+		} {
+			a := ask(c.edit)
+			h := a.header
+			if a.status != c.status || a.member("error") != c.code || h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" ||
+				h.Get("X-Content-Type-Options") != "nosniff" || (h.Get("Allow") == "POST") != (c.status == 405) || (h.Get("WWW-Authenticate") != "") != (c.status == 401) {
+				t.Errorf("%s: %s: %d %v %s", path, name, a.status, h, a.body)
+			}
+		}
 	}
 }
