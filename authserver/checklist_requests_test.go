@@ -396,3 +396,44 @@ func TestPoint17_18_20_PushedAndDeviceRequests(t *testing.T) {
 		}
 	}
 }
+
+// Who reads a description knows what to change: the parameter, and to what.
+func TestPoint19_DescriptionsNameWhatToChange(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	b := i.browser()
+	k := newDPoPKey(t)
+	says := func(a answer) string { return a.member("error_description") }
+	cc := func(extra ...string) string {
+		return says(i.post("/token", shop, form(append(extra, "grant_type", grantCC)...)))
+	}
+	asked := func(extra ...string) string {
+		return b.authorize(authParams(web, extra...)).response().Get("error_description")
+	}
+	twice := func(name string) string {
+		return says(i.post("/token", shop, url.Values{"grant_type": {grantCC}, name: {"x", "y"}}))
+	}
+	for want, got := range map[string]string{
+		"scope is given more than once":                                 twice("scope"),
+		"code_verifier is given more than once":                         twice("code_verifier"),
+		"a parameter is given more than once":                           twice("canary"), // it may be a secret
+		"256 at most":                                                   cc("scope", "a  b"),
+		"grant_types of the client lacks authorization_code":            says(i.redeem(shop, "x")),
+		"grant_type must be one of grant_types_supported":               says(i.post("/token", shop, form("grant_type", "x"))),
+		"for this request: htu":                                         says(i.ask(shop, i.proof(k, edits{"htu": "https://canary.example"}))),
+		"for this request: iat":                                         says(i.ask(shop, i.proof(k, edits{"iat": 1}))),
+		"client_assertion_type must be urn:":                            says(i.post("/token", login{}, form("client_assertion", "x"))),
+		"only one of Authorization, client_secret and client_assertion": cc("client_secret", "x"),
+		"none, login, consent and select_account":                       asked("prompt", "x"),
+		"none alone":                          asked("prompt", "none login"),
+		"request is not supported":            asked("request", "x"),
+		"prompt is none":                      asked("prompt", "none"),
+		"code_challenge_method must be S256":  asked("code_challenge_method", "plain"),
+		"max_age must be a number of seconds": asked("max_age", "x"),
+		"client_id is not that of a client":   b.authorize(authParams(web, "client_id", "canary")).text,
+	} {
+		if !strings.Contains(got, want) || strings.Contains(got, "canary") {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
