@@ -14,7 +14,7 @@ import (
 	"github.com/countermark/countermark/authserver"
 )
 
-// everyPage returns one of each page that people see.
+// everyPage returns one of each page that people see, of an issuer of startRefresh.
 func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	t.Helper()
 	b := i.browser()
@@ -35,8 +35,10 @@ func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	for range 11 {
 		pages["throttled"] = other.submit(form, "username", "eve", "password", "x")
 	}
+	i.reuse()
+	pages["notice"] = i.browser().signInAs("alice")
 	for name, want := range map[string]int{"sign-in": 200, "wrong password": 200, "consent": 200, "form_post": 200, "error": 400, "forged": 403, "throttled": 429,
-		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200} {
+		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200, "notice": 200} {
 		if pages[name].status != want {
 			t.Fatalf("%s: %d %s", name, pages[name].status, pages[name].body)
 		}
@@ -141,7 +143,7 @@ func TestPoint09_RequestsByPost(t *testing.T) {
 
 func TestPoint10_PagesAreSelfContained(t *testing.T) {
 	t.Parallel()
-	i := startWeb(t, "")
+	i := startRefresh(t)
 	for name, s := range everyPage(t, i) {
 		if s.header.Get("Referrer-Policy") != "no-referrer" || s.header.Get("Cache-Control") != "no-store" || s.header.Get("X-Content-Type-Options") != "nosniff" ||
 			s.header.Get("Content-Type") != "text/html; charset=utf-8" {
@@ -168,7 +170,7 @@ func TestPoint10_PagesAreSelfContained(t *testing.T) {
 
 func TestPoint11_PagesAreNotFramed(t *testing.T) {
 	t.Parallel()
-	i := startWeb(t, "")
+	i := startRefresh(t)
 	for name, s := range everyPage(t, i) {
 		if !strings.Contains(s.header.Get("Content-Security-Policy")+";", "; frame-ancestors 'none';") || s.header.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: %v", name, s.header)

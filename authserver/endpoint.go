@@ -143,7 +143,8 @@ func mentioned(name string) string {
 // an authorization request.
 var formParams = []string{
 	"actor_token", "actor_token_type", "assertion", "audience", "client_assertion", "client_assertion_type", "client_secret", "code",
-	"code_verifier", "device_code", "grant_type", "refresh_token", "requested_token_type", "subject_token", "subject_token_type", "token", userCodeParam,
+	"code_verifier", "device_code", "grant_type", "refresh_token", "requested_token_type", "subject_token", "subject_token_type",
+	"token", userCodeParam,
 }
 
 // writeJSON answers with what must not be cached (RFC 6749 section 5.1).
