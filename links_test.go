@@ -42,11 +42,11 @@ func TestDocuments_LinksAndPathsExist(t *testing.T) {
 func TestDocuments_WhatCountsAsALinkOrAPath(t *testing.T) {
 	t.Parallel()
 	text := "See [the rules](CONTRIBUTING.md#the-rules), [it](https://a.example/x.md), `go.mod`, `internal/jose`, `jwks.New`, `POST /token`,\n" +
-		"`application/at+jwt`, `" + module + "/internal/fetch`, `*_test.go` and\n\n[here]: doc.go\n\n```sh\ngo test ./internal/... # internal/none\ncp a/b.go c\n```\n"
+		"`application/at+jwt`, `" + module + "/internal/fetch`, `*_test.go` and\n\n[here]: doc.go\n\n```sh\ngo test ./internal/... # internal/none\ngo run -C internal ./jose\ncp a/b.go c\n```\n"
 	if got, want := strings.Join(links(text), " "), "CONTRIBUTING.md#the-rules doc.go"; got != want {
 		t.Errorf("links are %q, want %q", got, want)
 	}
-	if got, want := strings.Join(paths(text), " "), "go.mod internal/jose internal/fetch *_test.go internal"; got != want {
+	if got, want := strings.Join(paths(text), " "), "go.mod internal/jose internal/fetch *_test.go internal internal/jose"; got != want {
 		t.Errorf("paths are %q, want %q", got, want)
 	}
 	names, err := fileNames()
@@ -119,7 +119,8 @@ func anchor(heading string) string {
 }
 
 // paths returns what code in the document says of the repository's files: words
-// in code spans that look like one, and what starts with "./" in code blocks.
+// in code spans that look like one, and what starts with "./" in code blocks, seen
+// from the folder that -C names before it.
 func paths(document string) []string {
 	var found []string
 	for _, match := range codeSpan.FindAllStringSubmatch(fence.ReplaceAllString(document, ""), -1) {
@@ -133,9 +134,16 @@ func paths(document string) []string {
 		}
 	}
 	for _, block := range fence.FindAllString(document, -1) {
-		for word := range strings.FieldsSeq(block) {
-			if strings.HasPrefix(word, "./") {
-				found = append(found, clean(word))
+		for line := range strings.Lines(block) {
+			dir, before := "", ""
+			for word := range strings.FieldsSeq(line) {
+				if before == "-C" {
+					dir = word
+				}
+				if strings.HasPrefix(word, "./") {
+					found = append(found, path.Join(dir, clean(word)))
+				}
+				before = word
 			}
 		}
 	}

@@ -154,7 +154,7 @@ func (m *MemoryStore) Rotate(_ context.Context, old, next Hash, r Record, grace 
 	}
 	if was.spent {
 		successor, ok := m.records[recordKey{RefreshToken, was.next}]
-		if ok && !successor.spent && now.Before(was.spentAt.Add(grace)) {
+		if ok && !successor.spent && grace > 0 && now.Before(was.spentAt.Add(grace)) {
 			return Retry, successor.clone(), nil
 		}
 		return Reused, was.clone(), nil

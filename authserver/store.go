@@ -51,8 +51,10 @@ type Store interface {
 	// Rotated, with r. If old was spent, and less than grace ago, and what took
 	// its place is not itself spent, nothing changes: Retry, with the record
 	// that took its place. If old was spent and it is not so, nothing changes:
-	// Reused, with the record of old. It is ErrNotFound if old is not there or
-	// expired, and ErrExists if next is taken; then old stays as it was.
+	// Reused, with the record of old. A grace of 0 has no Retry, even if now is
+	// before old was spent: calls need not come in the order of their clocks. It
+	// is ErrNotFound if old is not there or expired, and ErrExists if next is
+	// taken; then old stays as it was.
 	Rotate(ctx context.Context, old, next Hash, r Record, grace time.Duration, now time.Time) (Outcome, Record, error)
 
 	// Grant returns a grant, or ErrNotFound. It may return an expired one.

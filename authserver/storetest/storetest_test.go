@@ -163,6 +163,12 @@ func TestRun_FindsMistakes(t *testing.T) {
 		"Rotate has grace a little too long": {"RotateGrace", broken{rotate: func(s authserver.Store, old, next authserver.Hash, r authserver.Record, grace time.Duration, at time.Time) (authserver.Outcome, authserver.Record, error) {
 			return s.Rotate(ctx, old, next, r, grace+min(grace, time.Millisecond), at)
 		}}},
+		"Rotate has a grace of 0 for a clock that is behind": {"RotateGrace", broken{rotate: func(s authserver.Store, old, next authserver.Hash, r authserver.Record, grace time.Duration, at time.Time) (authserver.Outcome, authserver.Record, error) {
+			if grace == 0 {
+				grace, at = 1, at.Add(1)
+			}
+			return s.Rotate(ctx, old, next, r, grace, at)
+		}}},
 		"Rotate answers a retry with the new record": {"RotateGrace", broken{rotate: func(s authserver.Store, old, next authserver.Hash, r authserver.Record, grace time.Duration, at time.Time) (authserver.Outcome, authserver.Record, error) {
 			o, got, err := s.Rotate(ctx, old, next, r, grace, at)
 			if o == authserver.Retry {

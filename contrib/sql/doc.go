@@ -8,6 +8,9 @@
 //	store, err := sqlstore.Open(ctx, "sqlite:/var/lib/issuer/tokens.db", nil)
 //	store, err := sqlstore.Open(ctx, "postgres://issuer@db.example/issuer", nil)
 //
+// The command devissuer in this module is the issuer for development with such a
+// store.
+//
 // # What is kept
 //
 // Codes and tokens are kept as the SHA-256 digests that [authserver.HashOf]

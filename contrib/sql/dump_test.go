@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,14 +60,10 @@ func TestDump_HoldsNoSecret(t *testing.T) {
 			}
 		}
 
-		dumps := map[string][]byte{"the tables": dump(t, db)}
-		if file, ok := strings.CutPrefix(db.dsn, "sqlite:"); ok {
-			dumps["the files"] = files(t, filepath.Dir(file))
-		}
 		private := signing.Signer.(*ecdsa.PrivateKey)
 		scalar, _ := private.Bytes()
 		der, _ := x509.MarshalPKCS8PrivateKey(private)
-		for name, dump := range dumps {
+		for name, dump := range dumps(t, db) {
 			for _, word := range []string{"kid", "grant", "data", "client", "id", "reason"} {
 				if !bytes.Contains(dump, []byte(word+"-in-the-clear")) {
 					t.Errorf("%s: a dump without the %s, which sees nothing", name, word)
@@ -76,17 +73,57 @@ func TestDump_HoldsNoSecret(t *testing.T) {
 				"code": []byte(code), "token": []byte(token), "successor": []byte(next), "client secret": []byte(secret),
 				"encryption key": encryption, "signing key": scalar, "PKCS#8": der[:16],
 			} {
-				for _, form := range [][]byte{
-					hidden, []byte(hex.EncodeToString(hidden)),
-					[]byte(base64.RawStdEncoding.EncodeToString(hidden)), []byte(base64.RawURLEncoding.EncodeToString(hidden)),
-				} {
-					if bytes.Contains(dump, form) {
-						t.Errorf("%s hold the %s in the clear", name, what)
-					}
+				if holds(dump, hidden) {
+					t.Errorf("%s hold the %s in the clear", name, what)
 				}
 			}
 		}
 	})
+}
+
+// dumps returns all that somebody who has the database sees of it.
+func dumps(t *testing.T, d database) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{"the tables": dump(t, d)}
+	if file, ok := strings.CutPrefix(d.dsn, "sqlite:"); ok {
+		all["the files"] = files(t, filepath.Dir(file)) // the WAL is one
+	}
+	return all
+}
+
+// holds reports whether a secret is in a dump: as it is, in hexadecimal, or in
+// base64, be it within something longer.
+func holds(dump, secret []byte) bool {
+	text := hex.EncodeToString(secret)
+	forms := [][]byte{secret, []byte(text), []byte(strings.ToUpper(text))}
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		for shift := range 3 { // what is before it and after it shares a character with it
+			encoded := encoding.EncodeToString(append(make([]byte, shift), secret...))
+			first, last := (shift*8+5)/6, (shift+len(secret))*8/6
+			forms = append(forms, []byte(encoded[first:last]))
+		}
+	}
+	return slices.ContainsFunc(forms, func(form []byte) bool { return bytes.Contains(dump, form) })
+}
+
+func TestDump_WhatCountsAsASecretInIt(t *testing.T) {
+	t.Parallel()
+	secret := []byte("SplxlOBeZQQYbYS6WxSbIA\xfb\xff\xfe")
+	for before := range 4 {
+		for after := range 4 {
+			text := slices.Concat(bytes.Repeat([]byte("<"), before), secret, bytes.Repeat([]byte(">"), after))
+			for _, dump := range []string{
+				string(text), hex.EncodeToString(text), fmt.Sprintf("%X", text), base64.StdEncoding.EncodeToString(text), base64.URLEncoding.EncodeToString(text),
+			} {
+				if !holds([]byte("x"+dump), secret) {
+					t.Errorf("not found in %s", dump)
+				}
+			}
+		}
+	}
+	if digest := authserver.HashOf(string(secret)); holds(digest[:], secret) {
+		t.Error("found in its digest")
+	}
 }
 
 // dump returns all columns of all tables.
@@ -94,8 +131,8 @@ func dump(t *testing.T, d database) []byte {
 	t.Helper()
 	db := raw(t, d)
 	var out bytes.Buffer
-	for _, table := range []string{"clients", "grants", "records", "keys", "keyset", "schema"} {
-		rows, err := db.Query("SELECT * FROM countermark_" + table) //nolint:unqueryvet // the dump is of all columns
+	for _, table := range tables(t, d) {
+		rows, err := db.Query("SELECT * FROM " + table) //nolint:unqueryvet // the dump is of all columns
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,6 +163,32 @@ func dump(t *testing.T, d database) []byte {
 		}
 	}
 	return out.Bytes()
+}
+
+// tables returns the names of all tables that there are.
+func tables(t *testing.T, d database) []string {
+	t.Helper()
+	query, args := `SELECT name FROM sqlite_schema WHERE type = 'table'`, []any(nil)
+	if !d.isSQLite() {
+		query, args = `SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = $1`, []any{d.schema()}
+	}
+	rows, err := raw(t, d).Query(query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil || len(names) < 6 {
+		t.Fatalf("tables: %v, %v", names, err)
+	}
+	return names
 }
 
 func files(t *testing.T, dir string) []byte {

@@ -65,7 +65,7 @@ func Example() {
 
 // The encryption key comes from the environment of every replica.
 func ExampleParseKeyEncryptionKey() {
-	text := os.Getenv("COUNTERMARK_KEY_ENCRYPTION_KEY")
+	text := os.Getenv("COUNTERMARK_STORE_KEY")
 	if text == "" {
 		text = "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlISE"
 	}

@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	stopPostgres()
+	if commandDir != "" {
+		_ = os.RemoveAll(commandDir)
+	}
 	os.Exit(code)
 }
 
@@ -45,6 +48,8 @@ func (d database) open(t testing.TB, opts *sqlstore.Options) *sqlstore.Store {
 	})
 	return s
 }
+
+func (d database) isSQLite() bool { return strings.HasPrefix(d.dsn, "sqlite:") }
 
 // schema returns the one that newSchema made.
 func (d database) schema() string {

@@ -152,6 +152,11 @@ func TestOpen_RefusesWhatNamesNoDatabase(t *testing.T) {
 		"sqlite:x.db?mode=memory": "takes no parameters",
 		"sqlite:" + filepath.Join(t.TempDir(), "no", "x"):   "no such file",
 		"postgres://u:gehe/im%@host/d":                      "percent-encoded",
+		"postgres://u:12/geheim@127.0.0.1:1/d":              "percent-encoded",
+		"postgres://u:1@geheim@127.0.0.1:1/d":               "percent-encoded",
+		"postgres://u:1#geheim@127.0.0.1:1/d":               "connect",
+		"postgres://u:1?geheim@127.0.0.1:1/d":               "connect",
+		"postgres://u@127.0.0.1:1/d?password=geheim":        "connect",
 		"postgres://u:geheim@host/d?sslmode=geht-so":        "sslmode",
 		"postgres://u:geheim@127.0.0.1:1/d?sslmode=disable": "connect",
 	} {

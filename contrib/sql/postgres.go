@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,10 +23,13 @@ const (
 
 func (s *Store) openPostgres(ctx context.Context, dsn string) error {
 	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		if _, parseErr := url.Parse(dsn); parseErr != nil { // whose text would show what may be the password
-			return errors.New("sqlstore: Open: the database's URL cannot be parsed: is its password percent-encoded?")
-		}
+	_, parseErr := url.Parse(dsn)
+	switch {
+	case err != nil && parseErr != nil, // whose text would show what may be the password
+		err == nil && strings.Contains(cfg.Database, "@"),      // and so is this, after a slash in it
+		err == nil && strings.LastIndexByte(cfg.Host, '@') > 0: // or an @, with which an abstract socket begins
+		return errors.New("sqlstore: Open: the database's URL cannot be parsed: is its password percent-encoded?")
+	case err != nil:
 		return failed("Open", err)
 	}
 	db := stdlib.OpenDB(*cfg)

@@ -80,7 +80,7 @@ func (s *Store) Rotate(ctx context.Context, old, next authserver.Hash, r authser
 	err = s.read.QueryRowContext(ctx, `
 		SELECT n.key IS NOT NULL, COALESCE(n.grant_id, o.grant_id), COALESCE(n.data, o.data), COALESCE(n.expiry, o.expiry)
 		FROM countermark_records o
-		LEFT JOIN countermark_records n ON n.kind = o.kind AND n.key = o.next AND n.spent IS NULL AND o.spent + $4 > $3
+		LEFT JOIN countermark_records n ON n.kind = o.kind AND n.key = o.next AND n.spent IS NULL AND $4 > 0 AND o.spent + $4 > $3
 		WHERE o.kind = $1 AND o.key = $2 AND o.expiry > $3 AND o.spent IS NOT NULL`,
 		string(authserver.RefreshToken), old[:], now.UnixMilli(), grace.Milliseconds()).
 		Scan(&retry, &was.Grant, &was.Data, &expiry)

@@ -5,7 +5,8 @@
 // starts one on 127.0.0.1:9000 with clients to try it with and a user, alice, to
 // sign in as, and prints how to the standard output. It logs to the standard error:
 // who signs in, tokens issued, requests refused and why. It stops at Ctrl-C.
-// Nothing is kept but the signing key, and that only if asked:
+// Nothing is kept but the signing key, and that only if asked; the devissuer of
+// contrib/sql keeps all the rest too. The flags are
 //
 //	-addr HOST:PORT  listen there and nowhere else; port 0 is any free one
 //	-issuer URL      the issuer's URL, if it is not http:// and the address
@@ -78,18 +79,9 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/countermark/countermark/authserver/internal/devissuer"
+	"github.com/countermark/countermark/internal/devissuer"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-	code := devissuer.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { os.Exit(devissuer.Main(os.Args[1:], nil)) }

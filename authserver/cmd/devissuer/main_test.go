@@ -1,8 +1,6 @@
 package main_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,10 +14,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/countermark/countermark/internal/issuertest"
 )
 
 var binary string
@@ -29,94 +28,27 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	binary = filepath.Join(dir, "devissuer")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		log.Fatalf("%v: %s", err, out)
+	if binary, err = issuertest.Build(dir, "."); err != nil {
+		log.Fatal(err)
 	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 
-// A process is a devissuer that printed its banner.
-type process struct {
-	cmd    *exec.Cmd
-	banner string
-	stderr *syncBuffer
-}
+type process struct{ *issuertest.Process }
 
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func start(t *testing.T, args ...string) *process {
+func start(t *testing.T, args ...string) process {
 	t.Helper()
-	p := &process{cmd: exec.CommandContext(t.Context(), binary, append([]string{"-addr", "127.0.0.1:0"}, args...)...), stderr: &syncBuffer{}}
-	p.cmd.Stderr = p.stderr
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // if it has not ended
-		_ = p.cmd.Wait()
-	})
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		p.banner += lines.Text() + "\n"
-		if strings.HasPrefix(lines.Text(), "Ctrl-C") {
-			return p
-		}
-	}
-	t.Fatalf("no banner: %s%s", p.banner, p.stderr)
-	return nil
-}
-
-// field returns what the banner says about a word.
-func (p *process) field(t *testing.T, name string) string {
-	t.Helper()
-	m := regexp.MustCompile(`(?m)^  ` + name + ` +(.*)$`).FindStringSubmatch(p.banner)
-	if m == nil {
-		t.Fatalf("the banner has no %q:\n%s", name, p.banner)
-	}
-	return m[1]
-}
-
-// stop sends a signal and returns the exit code.
-func (p *process) stop(t *testing.T, sig os.Signal) int {
-	t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
-	}
-	var exit *exec.ExitError
-	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	return p.cmd.ProcessState.ExitCode()
+	return process{issuertest.Start(t, binary, nil, args...)}
 }
 
 // paste runs the banner's curl line in a shell and returns what it printed.
-func (p *process) paste(t *testing.T) []byte {
+func (p process) paste(t *testing.T) []byte {
 	t.Helper()
-	line := regexp.MustCompile(`(?m)^  (curl .*)$`).FindStringSubmatch(p.banner)
+	line := regexp.MustCompile(`(?m)^  (curl .*)$`).FindStringSubmatch(p.Banner)
 	if line == nil {
-		t.Fatalf("the banner has no curl line:\n%s", p.banner)
+		t.Fatalf("the banner has no curl line:\n%s", p.Banner)
 	}
 	if _, err := exec.LookPath("curl"); err == nil {
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", line[1]).Output()
@@ -180,9 +112,9 @@ func token(t *testing.T, answer []byte) string {
 }
 
 // active asks whether a token is active.
-func (p *process) active(t *testing.T, id, secret, token string) bool {
+func (p process) active(t *testing.T, id, secret, token string) bool {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodPost, p.field(t, "Introspection"), strings.NewReader(url.Values{"token": {token}}.Encode()))
+	req, err := http.NewRequest(http.MethodPost, p.Field(t, "Introspection"), strings.NewReader(url.Values{"token": {token}}.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +148,7 @@ func TestBanner_CurlLineWorks(t *testing.T) {
 	if !p.active(t, "orders-api", "orders-api-secret", token(t, answer)) {
 		t.Errorf("the token is not active: %s", answer)
 	}
-	lines := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(p.banner, -1)
+	lines := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(p.Banner, -1)
 	if len(lines) != 2 {
 		t.Fatalf("curl lines: %q", lines)
 	}
@@ -227,8 +159,8 @@ func TestBanner_CurlLineWorks(t *testing.T) {
 	if !p.active(t, "orders-api", "orders-api-secret", token(t, likeCurl(t, line))) {
 		t.Error("without curl it does not work")
 	}
-	p.stop(t, os.Interrupt) // all of the log is there now
-	if log := p.stderr.String(); strings.Contains(log, token(t, answer)) || strings.Contains(log, "-secret") || !strings.Contains(log, "token issued") {
+	p.Stop(t, os.Interrupt) // all of the log is there now
+	if log := p.Stderr.String(); strings.Contains(log, token(t, answer)) || strings.Contains(log, "-secret") || !strings.Contains(log, "token issued") {
 		t.Errorf("the log: %s", log)
 	}
 }
@@ -238,17 +170,17 @@ func TestBanner_AddressesAnswer(t *testing.T) {
 	for _, path := range []string{"", "/tenant"} {
 		port := freePort(t)
 		p := start(t, "-addr", "localhost:"+port, "-issuer", "http://localhost:"+port+path)
-		if p.field(t, "Issuer") != "http://localhost:"+port+path {
-			t.Errorf("issuer %s", p.field(t, "Issuer"))
+		if p.Field(t, "Issuer") != "http://localhost:"+port+path {
+			t.Errorf("issuer %s", p.Field(t, "Issuer"))
 		}
 		for name, status := range map[string]int{"Token": 405, "Introspection": 405, "Revocation": 405, "Key set": 200, "Metadata": 200} {
-			resp, err := http.Get(p.field(t, name))
+			resp, err := http.Get(p.Field(t, name))
 			if err != nil {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
 			if resp.StatusCode != status {
-				t.Errorf("%s: %s", p.field(t, name), resp.Status)
+				t.Errorf("%s: %s", p.Field(t, name), resp.Status)
 			}
 		}
 		token(t, p.paste(t))
@@ -285,9 +217,9 @@ func TestConfig_ClientsOfTheFile(t *testing.T) {
 			if answer := p.paste(t); !p.active(t, "api", "s3cret", token(t, answer)) {
 				t.Errorf("the token is not active: %s", answer)
 			}
-			p.stop(t, os.Interrupt)
-			if idle := strings.Contains(p.stderr.String(), "warning: clients[1]: no grant, nor its client authentication, uses redirect_uris, jwks"); idle != strings.Contains(client, "redirect_uris") {
-				t.Errorf("the log: %s", p.stderr)
+			p.Stop(t, os.Interrupt)
+			if idle := strings.Contains(p.Stderr.String(), "warning: clients[1]: no grant, nor its client authentication, uses redirect_uris, jwks"); idle != strings.Contains(client, "redirect_uris") {
+				t.Errorf("the log: %s", &p.Stderr)
 			}
 		})
 	}
@@ -297,21 +229,21 @@ func TestConfig_IssuerOfTheFile(t *testing.T) {
 	t.Parallel()
 	file := write(t, "config.json", `{"issuer": "https://issuer.example/dev", "users": [{"sub": "1", "username": "alice", "password": "wonderland"}]}`)
 	p := start(t, "-config", file)
-	if p.field(t, "Issuer") != "https://issuer.example/dev" || p.field(t, "Metadata") != "https://issuer.example/.well-known/oauth-authorization-server/dev" {
-		t.Errorf("the banner:\n%s", p.banner)
+	if p.Field(t, "Issuer") != "https://issuer.example/dev" || p.Field(t, "Metadata") != "https://issuer.example/.well-known/oauth-authorization-server/dev" {
+		t.Errorf("the banner:\n%s", p.Banner)
 	}
-	if strings.Contains(p.banner, "curl") {
-		t.Errorf("a curl line without a client:\n%s", p.banner)
+	if strings.Contains(p.Banner, "curl") {
+		t.Errorf("a curl line without a client:\n%s", p.Banner)
 	}
-	p.stop(t, os.Interrupt)
-	if log := p.stderr.String(); !strings.Contains(log, "warning: the issuer is https://issuer.example/dev and it listens on 127.0.0.1:") {
+	p.Stop(t, os.Interrupt)
+	if log := p.Stderr.String(); !strings.Contains(log, "warning: the issuer is https://issuer.example/dev and it listens on 127.0.0.1:") {
 		t.Errorf("the log: %s", log)
 	}
-	if strings.Contains(p.banner+p.stderr.String(), "wonderland") {
-		t.Errorf("a password where others can reach the issuer:\n%s%s", p.banner, p.stderr)
+	if strings.Contains(p.Banner+p.Stderr.String(), "wonderland") {
+		t.Errorf("a password where others can reach the issuer:\n%s%s", p.Banner, &p.Stderr)
 	}
-	if p := start(t, "-config", file, "-issuer", "https://other.example"); p.field(t, "Issuer") != "https://other.example" {
-		t.Errorf("the flag has no precedence: %s", p.field(t, "Issuer"))
+	if p := start(t, "-config", file, "-issuer", "https://other.example"); p.Field(t, "Issuer") != "https://other.example" {
+		t.Errorf("the flag has no precedence: %s", p.Field(t, "Issuer"))
 	}
 }
 
@@ -324,14 +256,14 @@ func TestKeys_OutliveARestart(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if code := p.stop(t, os.Interrupt); code != 0 {
+	if code := p.Stop(t, os.Interrupt); code != 0 {
 		t.Fatalf("exit %d", code)
 	}
 	p = start(t, "-keys", file, "-addr", "127.0.0.1:"+port)
 	if !p.active(t, "orders-api", "orders-api-secret", old) {
 		t.Error("a token of the last run is void")
 	}
-	p.stop(t, os.Interrupt)
+	p.Stop(t, os.Interrupt)
 	p = start(t, "-addr", "127.0.0.1:"+port)
 	if p.active(t, "orders-api", "orders-api-secret", old) {
 		t.Error("without -keys there is the same key")
@@ -344,8 +276,8 @@ func TestSignals_StopItCleanly(t *testing.T) {
 		p := start(t)
 		token(t, p.paste(t))
 		began := time.Now()
-		if code := p.stop(t, sig); code != 0 || time.Since(began) > 3*time.Second {
-			t.Errorf("%v: exit %d after %v: %s", sig, code, time.Since(began), p.stderr)
+		if code := p.Stop(t, sig); code != 0 || time.Since(began) > 3*time.Second {
+			t.Errorf("%v: exit %d after %v: %s", sig, code, time.Since(began), &p.Stderr)
 		}
 	}
 }
@@ -403,9 +335,9 @@ func TestExitCodes(t *testing.T) {
 func TestAddr_NothingElse(t *testing.T) {
 	t.Parallel()
 	p := start(t, "-issuer", "https://issuer.example")
-	port, ok := strings.CutPrefix(p.field(t, "Listening on"), "127.0.0.1:")
+	port, ok := strings.CutPrefix(p.Field(t, "Listening on"), "127.0.0.1:")
 	if !ok || port == "0" {
-		t.Fatalf("the banner:\n%s", p.banner)
+		t.Fatalf("the banner:\n%s", p.Banner)
 	}
 	for name, status := range map[string]int{
 		"127.0.0.1:" + port: 200, "localhost:" + port: 200, "[::1]": 200, "issuer.example": 200, "ISSUER.example:443": 200,
@@ -442,13 +374,13 @@ func TestStart_AnswersWithinATenthOfASecond(t *testing.T) {
 	for range 20 {
 		began := time.Now()
 		p := start(t)
-		resp, err := http.Get(p.field(t, "Key set"))
+		resp, err := http.Get(p.Field(t, "Key set"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		took := time.Since(began)
 		resp.Body.Close()
-		p.stop(t, os.Interrupt)
+		p.Stop(t, os.Interrupt)
 		if best = min(best, took); best < 100*time.Millisecond {
 			return
 		}

@@ -18,8 +18,8 @@ import (
 func TestBanner_TheUserCanSignIn(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	if !regexp.MustCompile(`(?m)^  alice +alice +\S+$`).MatchString(p.banner) {
-		t.Fatalf("the banner has no user:\n%s", p.banner)
+	if !regexp.MustCompile(`(?m)^  alice +alice +\S+$`).MatchString(p.Banner) {
+		t.Fatalf("the banner has no user:\n%s", p.Banner)
 	}
 	jar, _ := cookiejar.New(nil)
 	browser := &http.Client{Jar: jar, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
@@ -35,15 +35,15 @@ func TestBanner_TheUserCanSignIn(t *testing.T) {
 		"response_type": {"code"}, "client_id": {"orders-web"}, "redirect_uri": {callback}, "scope": {"orders:read"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
-	page := fetch(t)(browser.Get(p.field(t, "Authorization") + "?" + query.Encode()))
-	base := p.field(t, "Issuer")
+	page := fetch(t)(browser.Get(p.Field(t, "Authorization") + "?" + query.Encode()))
+	base := p.Field(t, "Issuer")
 	page = fetch(t)(browser.PostForm(base+"/login", hidden(page, "username", "alice", "password", "alice")))
 	page = fetch(t)(browser.PostForm(base+"/consent", hidden(page, "decision", "allow")))
 	to, err := page.Location()
 	if err != nil || !strings.HasPrefix(to.String(), callback) {
 		t.Fatalf("sent to %v, %v", to, err)
 	}
-	req, _ := http.NewRequest(http.MethodPost, p.field(t, "Token"), strings.NewReader(url.Values{
+	req, _ := http.NewRequest(http.MethodPost, p.Field(t, "Token"), strings.NewReader(url.Values{
 		"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {callback}, "code_verifier": {verifier},
 	}.Encode()))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

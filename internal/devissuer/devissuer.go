@@ -1,5 +1,6 @@
-// Package devissuer is the command devissuer, apart from its main function: the
-// issuer for development, with its configuration file, key file and banner.
+// Package devissuer is the command devissuer, apart from its main functions: the
+// issuer for development, with its configuration file, key file and banner. There
+// are two of them, since the drivers of durable stores are in a module apart.
 package devissuer
 
 import (
@@ -13,6 +14,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -21,27 +24,30 @@ import (
 	"github.com/countermark/countermark/internal/fetch"
 )
 
-// Main runs the command with its arguments until ctx ends and returns its exit
-// code: 0 if it was stopped, 2 if the arguments are wrong, 1 for any other
-// failure.
-func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parseFlags(args, stderr)
+// Main runs the command with its arguments until the process is told to stop and
+// returns its exit code: 0 if it was stopped, 2 if the arguments are wrong, 1 for
+// any other failure. With stores, which may be nil, it has the flag -store.
+func Main(args []string, stores *Stores) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	o, err := parseFlags(args, stores, os.Stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
 		return 2 // the flag package said why
 	}
-	if err := run(ctx, o, stdout, stderr); err != nil {
-		_, _ = fmt.Fprintf(stderr, "devissuer: %v\n", err)
+	if err := run(ctx, o, stores, os.Stdout, os.Stderr); err != nil {
+		_, _ = fmt.Fprintf(os.Stderr, "devissuer: %v\n", err)
 		return 1
 	}
 	return 0
 }
 
-type options struct{ addr, issuer, config, keys string }
+type options struct{ addr, issuer, config, keys, store string }
 
-func parseFlags(args []string, stderr io.Writer) (options, error) {
+func parseFlags(args []string, stores *Stores, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("devissuer", flag.ContinueOnError)
 	fs.SetOutput(stderr)
@@ -49,6 +55,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.issuer, "issuer", "", "the issuer's `URL`, if it is not http:// and the address")
 	fs.StringVar(&o.config, "config", "", "read issuer, clients, users and resources from this JSON `file`")
 	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8, or a private JWK), made if it is not there")
+	if stores != nil {
+		fs.Func("store", stores.Usage, func(name string) error {
+			if o.store = name; name == "" {
+				return errors.New("names none; without the flag all is kept in memory")
+			}
+			return nil
+		})
+	}
 	fs.Usage = func() {
 		_, _ = fmt.Fprintf(stderr, "Usage of devissuer:\n")
 		fs.PrintDefaults()
@@ -57,13 +71,18 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
-	if fs.NArg() > 0 {
-		err := fmt.Errorf("devissuer: unexpected argument %q", fs.Arg(0))
-		_, _ = fmt.Fprintf(stderr, "%v\n", err)
-		fs.Usage()
-		return o, err
+	var err error
+	switch {
+	case fs.NArg() > 0:
+		err = fmt.Errorf("devissuer: unexpected argument %q", withoutPassword(fs.Arg(0)))
+	case o.store != "" && o.keys != "":
+		err = errors.New("devissuer: -keys: with -store the signing keys are in the store")
+	default:
+		return o, nil
 	}
-	return o, nil
+	_, _ = fmt.Fprintf(stderr, "%v\n", err)
+	fs.Usage()
+	return o, err
 }
 
 // fileFormat is what help says about the configuration file.
@@ -82,22 +101,22 @@ it with.
 "go doc github.com/countermark/countermark/authserver/cmd/devissuer" says more.
 `
 
-func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+func run(ctx context.Context, o options, stores *Stores, stdout, stderr io.Writer) (err error) {
 	warn := func(format string, args ...any) {
 		_, _ = fmt.Fprintf(stderr, "devissuer: warning: "+format+"\n", args...)
 	}
 
 	var cfg *Config
 	if o.config != "" {
-		var err error
 		if cfg, err = Load(o.config); err != nil {
 			return err
 		}
 	}
-	keys, err := signingKeys(o.keys, warn)
+	kept, err := o.open(ctx, stores, warn)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, kept.close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; -addr 127.0.0.1:0 takes any port that is free", err)
@@ -125,7 +144,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
 	srv, err := authserver.New(authserver.Config{
-		Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Keys: keys, Logger: slog.New(handler),
+		Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Store: kept.store, Keys: kept.keys, Logger: slog.New(handler),
 	})
 	if err != nil {
 		return o.located(err)
@@ -133,7 +152,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if !reaches(issuer, listener.Addr().String()) {
 		warn("the issuer is %s and it listens on %s: clients find it only if something passes the one on to the other", issuer, listener.Addr())
 	}
-	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg, o.keys); err != nil {
+	if err := printBanner(stdout, listener.Addr().String(), issuer, cfg, kept.where); err != nil {
 		return err
 	}
 	server := &http.Server{

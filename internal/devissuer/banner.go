@@ -14,17 +14,14 @@ import (
 	"github.com/countermark/countermark/internal/fetch"
 )
 
-// printBanner says what there is and how to try it.
-func printBanner(w io.Writer, addr, issuer string, cfg *Config, keyFile string) error {
+// printBanner says what there is, the signing key being where keys says, and how
+// to try it.
+func printBanner(w io.Writer, addr, issuer string, cfg *Config, keys string) error {
 	clients := cfg.Clients
 	base := strings.TrimSuffix(issuer, "/")
 	u, err := url.Parse(base)
 	if err != nil {
 		return err
-	}
-	key := "new, and gone when this process ends; -keys FILE keeps it"
-	if keyFile != "" {
-		key = "in " + keyFile
 	}
 	var out bytes.Buffer
 	out.WriteString("Countermark, an issuer for development\n\n")
@@ -39,7 +36,7 @@ func printBanner(w io.Writer, addr, issuer string, cfg *Config, keyFile string) 
 		{"Revocation", base + "/revoke"},
 		{"Key set", base + "/jwks"},
 		{"Metadata", u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + u.EscapedPath()},
-		{"Signing key", key},
+		{"Signing key", keys},
 	}...) {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\n", row[0], row[1])
 	}
