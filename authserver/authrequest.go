@@ -154,7 +154,7 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 func (ar *authorizationRequest) check(params url.Values, proved *confirmation) error {
 	uri, ok := ar.client.redirectURI(params.Get("redirect_uri"))
 	if !ok || len(params["redirect_uri"]) > 1 {
-		return refuse(invalidRequest, "redirect_uri is not one that the client is registered for")
+		return refuse(invalidRequest, "redirect_uri must be sent once, and be one that the client is registered for")
 	}
 	ar.redirectSent = params.Get("redirect_uri") != ""
 	ar.reply = reply{uri: uri, mode: modeQuery}
