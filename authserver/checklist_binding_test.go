@@ -2,7 +2,6 @@ package authserver_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -116,41 +115,6 @@ func TestPoint30_WithoutItsStoreThereIsNoBoundToken(t *testing.T) {
 	i = start(t, "", withStore(authserver.NewMemoryStore(&authserver.MemoryStoreOptions{MaxRecords: 1})))
 	i.ask(shop, i.proof(newDPoPKey(t), nil))
 	wantError(t, i.ask(shop, i.proof(newDPoPKey(t), nil)), 503, "temporarily_unavailable")
-}
-
-// Of 64 requests at once with one proof, exactly one gets a token.
-func TestPoint30_OneProofInARace(t *testing.T) {
-	t.Parallel()
-	store := authserver.NewMemoryStore(nil)
-	i := start(t, "", withStore(store))
-	replica := start(t, "", withStore(store), func(c *authserver.Config) { c.Issuer = i.url })
-	k := newDPoPKey(t)
-	for round := range 50 {
-		proof := i.proof(k, nil)
-		answers := make([]answer, 64)
-		begin := make(chan struct{})
-		var all sync.WaitGroup
-		for n := range answers {
-			all.Go(func() {
-				<-begin
-				answers[n] = []*issuer{i, replica}[n%2].ask([]login{shop, kiosk}[n/2%2], proof)
-			})
-		}
-		close(begin)
-		all.Wait()
-		won := 0
-		for _, a := range answers {
-			switch {
-			case a.status == 200 && a.member("token_type") == "DPoP":
-				won++
-			case a.status != 400 || a.member("error") != "invalid_dpop_proof" || a.member("access_token") != "":
-				t.Fatalf("round %d: %d %s", round, a.status, a.body)
-			}
-		}
-		if won != 1 {
-			t.Fatalf("round %d: %d got a token", round, won)
-		}
-	}
 }
 
 func TestPoint32_IntrospectionShowsHowATokenIsBound(t *testing.T) {

@@ -1,8 +1,6 @@
 package authserver_test
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -207,84 +205,5 @@ func TestNew_ClientAuthenticationErrorsNameTheField(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), sealed[:8]) {
 			t.Errorf("the secret is in the error: %v", err)
 		}
-	}
-}
-
-// Each way of client authentication, algorithm and grant that is advertised is
-// tried, by a client that has no other.
-func TestPoint34_ClientAuthenticationAndGrants(t *testing.T) {
-	t.Parallel()
-	trusted := newSigner(t, "ES256", "partner")
-	s := newSigner(t, "RS256", "rsa")
-	signers := map[string]signer{}
-	for _, alg := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"} {
-		signers[alg] = signer{alg, "rsa", s.key}
-	}
-	set := []signer{s}
-	for _, alg := range []string{"ES256", "ES384", "ES512", "EdDSA"} {
-		signers[alg] = newSigner(t, alg, alg)
-		set = append(set, signers[alg])
-	}
-	signers["Ed25519"] = signers["EdDSA"] // golang-jwt knows it by that name alone
-	for _, alg := range []string{"HS256", "HS384", "HS512"} {
-		signers[alg] = hmacSigner(alg)
-	}
-	i := startAsserting(t, s, func(c *authserver.Config) {
-		c.Clients[len(c.Clients)-3].JWKS = jwks(t, set...)
-		c.Clients = append(c.Clients, exchanger(true))
-	}, trusting(t, trusted, nil))
-	about := i.get(i.url + "/.well-known/oauth-authorization-server").object()
-
-	list := func(member string) []string {
-		var texts []string
-		for _, v := range about[member].([]any) {
-			texts = append(texts, v.(string))
-		}
-		return texts
-	}
-	methods := []string{"client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt", "none"}
-	if got := list("token_endpoint_auth_methods_supported"); !slices.Equal(got, methods) { // each tried in TestPoint20, 27 and 34
-		t.Errorf("%q", got)
-	}
-	if got := list("revocation_endpoint_auth_methods_supported"); !slices.Equal(got, methods) {
-		t.Errorf("%q", got)
-	}
-	if got := list("introspection_endpoint_auth_methods_supported"); !slices.Equal(got, methods[:4]) {
-		t.Errorf("%q", got)
-	}
-	for _, at := range []string{"token", "introspection", "revocation"} {
-		for _, alg := range list(at + "_endpoint_auth_signing_alg_values_supported") {
-			id := robot
-			if strings.HasPrefix(alg, "HS") {
-				id = sealer
-			}
-			by, known := signers[alg]
-			if !known {
-				t.Errorf("%s is advertised, and nothing here tries it", alg)
-				continue
-			}
-			path := strings.TrimPrefix(about[at+"_endpoint"].(string), i.url)
-			if a := i.assert(path, by.sign(t, members{"alg": alg}, i.claims(id)), "grant_type", grantCC, "token", "x"); a.status != 200 {
-				t.Errorf("%s at %s: %d %s", alg, path, a.status, a.body)
-			}
-		}
-	}
-	for _, g := range list("grant_types_supported") {
-		var a answer
-		switch g {
-		case grantCC:
-			a = i.post("/token", shop, form("grant_type", g))
-		case jwtBearer:
-			a = i.send("/token", form("client_id", pocket, "grant_type", g, "assertion", trusted.sign(t, nil, i.assertion())))
-		case tokenExchange:
-			a = i.post("/token", gateway, form("grant_type", g, "subject_token", i.token(shop), "subject_token_type", accessTokenKind))
-		}
-		if a.status != 200 {
-			t.Errorf("%s: %d %s", g, a.status, a.body)
-		}
-	}
-	bare := start(t, "")
-	if got := fmt.Sprint(bare.get(bare.url + "/.well-known/oauth-authorization-server").object()["grant_types_supported"]); strings.Contains(got, "jwt-bearer") {
-		t.Errorf("%s without an issuer that is trusted", got)
 	}
 }

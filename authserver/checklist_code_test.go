@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -87,38 +86,6 @@ func TestPoint21_ALateReplayRevokesToo(t *testing.T) {
 	i.wantGrantRefused("late replay", i.redeem(web, code))
 	if i.active(orders, token) {
 		t.Error("the token is still good")
-	}
-}
-
-func TestPoint21_OneOfManyWins(t *testing.T) {
-	t.Parallel()
-	i := startWeb(t, "")
-	b := i.browser()
-	b.grant(authParams(portal))
-	for range 50 {
-		code := b.authorize(authParams(portal)).response().Get("code")
-		tokens := make(chan string, 64)
-		var racers sync.WaitGroup
-		start := make(chan struct{})
-		for range 64 {
-			racers.Go(func() {
-				<-start
-				switch a := i.redeem(portal, code); {
-				case a.status == 200:
-					tokens <- a.member("access_token")
-				case a.member("error") != "invalid_grant":
-					t.Errorf("%d %s", a.status, a.body)
-				}
-			})
-		}
-		close(start)
-		racers.Wait()
-		if len(tokens) != 1 {
-			t.Fatalf("%d won", len(tokens))
-		}
-		if i.active(orders, <-tokens) {
-			t.Fatal("the losers did not revoke the winner's token")
-		}
 	}
 }
 

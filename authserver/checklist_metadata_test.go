@@ -23,7 +23,7 @@ type walk struct {
 }
 
 // startWalk starts an issuer that has everything.
-func startWalk(t *testing.T) *walk {
+func startWalk(t *testing.T, path string) *walk {
 	t.Helper()
 	w := &walk{keys: map[string]*tokentest.Key{}, assertAs: newSigner(t, "ES256", "k1")}
 	var signers []signer
@@ -38,7 +38,7 @@ func startWalk(t *testing.T) *walk {
 	}
 	var none *authority
 	owner, certificate := none.issue(t, nil)
-	w.issuer = startWeb(t, "/tenant", withSPA, withRefresh, trusting(t, w.assertAs, nil), func(c *authserver.Config) {
+	w.issuer = startWeb(t, path, withSPA, withRefresh, trusting(t, w.assertAs, nil), func(c *authserver.Config) {
 		c.ClientCertificate = func(r *http.Request) *x509.Certificate {
 			if r.Header.Get("X-Certificate") == "" {
 				return nil
@@ -59,7 +59,7 @@ func startWalk(t *testing.T) *walk {
 		}
 		c.Clients = append(c.Clients, exchanger(false))
 	})
-	w.about = w.get(w.host + "/.well-known/oauth-authorization-server/tenant").object()
+	w.about = w.get(w.host + "/.well-known/oauth-authorization-server" + path).object()
 	return w
 }
 
@@ -144,7 +144,17 @@ func (w *walk) grantsThatWork() map[string]func() answer {
 
 func TestPoint34_EveryAdvertisedFeatureWorks(t *testing.T) {
 	t.Parallel()
-	w := startWalk(t)
+	for name, path := range map[string]string{"at the root": "", "at a path": "/tenant"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			walkThrough(t, startWalk(t, path))
+		})
+	}
+}
+
+// walkThrough tries all that is advertised.
+func walkThrough(t *testing.T, w *walk) {
+	t.Helper()
 	grants := w.grantsThatWork()
 	none := func(string) []string { return []string{"token", "x"} }
 	tried := map[string]func(){

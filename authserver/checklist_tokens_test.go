@@ -12,7 +12,6 @@ import (
 
 	"github.com/countermark/countermark/authserver"
 	"github.com/countermark/countermark/internal/jose"
-	"github.com/countermark/countermark/internal/tokentest"
 )
 
 func TestPoint28_OtherTokensOfOurKeysAreNoAccessTokens(t *testing.T) {
@@ -196,69 +195,6 @@ func TestPoint33_OnlyTheOwnerRevokes(t *testing.T) {
 		}
 		if !i.active(orders, token) {
 			t.Error("somebody else revoked the token")
-		}
-	}
-}
-
-// Every endpoint, grant and method that the metadata lists is tried.
-func TestPoint34_WhatIsAdvertisedWorks(t *testing.T) {
-	t.Parallel()
-	provers := map[any]*tokentest.Key{}
-	for _, alg := range jose.Algorithms() {
-		provers[alg] = tokentest.NewKey(t, "", alg)
-	}
-	for _, path := range []string{"", "/", "/tenant", "/a/b/"} {
-		i := start(t, path)
-		about := i.get(i.host + "/.well-known/oauth-authorization-server" + strings.TrimSuffix(path, "/")).object()
-		if about["issuer"] != i.url {
-			t.Errorf("issuer %v, want %s", about["issuer"], i.url)
-		}
-		tried := []string{"issuer", "response_types_supported"} // see TestPoint04
-		try := func(member string, ok bool) {
-			t.Helper()
-			if tried = append(tried, member); !ok {
-				t.Errorf("%s: %v does not work", member, about[member])
-			}
-		}
-		endpoint := func(member string) string {
-			return strings.TrimPrefix(fmt.Sprint(about[member]), strings.TrimSuffix(i.url, "/"))
-		}
-		logins := map[any]login{"client_secret_basic": shop, "client_secret_post": batch}
-		var token string
-		for _, g := range about["grant_types_supported"].([]any) {
-			for _, m := range about["token_endpoint_auth_methods_supported"].([]any) {
-				if logins[m] == (login{}) || g != "client_credentials" {
-					continue // see TestPoint34_ClientAuthenticationAndGrants
-				}
-				a := i.post(endpoint("token_endpoint"), logins[m], form("grant_type", g.(string)))
-				token = a.member("access_token")
-				try("token_endpoint", a.status == 200)
-			}
-		}
-		try("grant_types_supported", true)
-		try("token_endpoint_auth_methods_supported", true)
-		try("jwks_uri", i.get(about["jwks_uri"].(string)).status == 200 && i.verify(token) == nil)
-		for _, m := range about["introspection_endpoint_auth_methods_supported"].([]any)[:2] {
-			try("introspection_endpoint", i.post(endpoint("introspection_endpoint"), logins[m], form("token", i.token(logins[m]))).object()["active"] == true)
-		}
-		try("introspection_endpoint_auth_methods_supported", true)
-		for _, m := range about["revocation_endpoint_auth_methods_supported"].([]any)[:2] {
-			token := i.token(logins[m])
-			a := i.post(endpoint("revocation_endpoint"), logins[m], form("token", token))
-			try("revocation_endpoint", a.status == 200 && !i.active(orders, token))
-		}
-		try("revocation_endpoint_auth_methods_supported", true)
-		for _, alg := range about["dpop_signing_alg_values_supported"].([]any) {
-			a := i.ask(shop, i.proof(provers[alg], nil))
-			try("dpop_signing_alg_values_supported", a.member("token_type") == "DPoP")
-		}
-		for member := range about {
-			if strings.HasSuffix(member, "_signing_alg_values_supported") {
-				continue // see TestPoint34_ClientAuthenticationAndGrants
-			}
-			if !slices.Contains(tried, member) {
-				t.Errorf("%s is advertised, and nothing here tries it", member)
-			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package authserver_test
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -160,40 +159,6 @@ func TestRFC8628_3_4_ALateReplayRevokesToo(t *testing.T) {
 	i.wantGrantRefused("late replay", d.poll())
 	if i.active(orders, token) {
 		t.Error("the token is still good")
-	}
-}
-
-func TestRFC8628_3_4_OneOfManyPollsWins(t *testing.T) {
-	t.Parallel()
-	i := startWeb(t, "")
-	b := i.browser()
-	for range 50 {
-		d := i.device(tv)
-		if s := b.submit(b.consent(d.userCode), "decision", "allow"); s.status != 200 {
-			t.Fatalf("%d %s", s.status, s.body)
-		}
-		tokens := make(chan string, 64)
-		var racers sync.WaitGroup
-		start := make(chan struct{})
-		for range 64 {
-			racers.Go(func() {
-				<-start
-				switch a := d.poll(); {
-				case a.status == 200:
-					tokens <- a.member("access_token")
-				case a.outcome() != "400 invalid_grant":
-					t.Errorf("%d %s", a.status, a.body)
-				}
-			})
-		}
-		close(start)
-		racers.Wait()
-		if len(tokens) != 1 {
-			t.Fatalf("%d won", len(tokens))
-		}
-		if i.active(orders, <-tokens) {
-			t.Fatal("the losers did not revoke the winner's token")
-		}
 	}
 }
 
