@@ -361,44 +361,6 @@ func TestPoint24_Registration(t *testing.T) {
 	}
 }
 
-// Of 64 who come at once with one token, all go on in one line; without a grace
-// one gets through at most, and the line ends.
-func TestPoint24_ARaceLeavesOneLine(t *testing.T) {
-	t.Parallel()
-	for _, grace := range []time.Duration{0, -1} {
-		i := startRefresh(t, func(c *authserver.Config) { c.RefreshTokenGrace = grace })
-		tokens := make([]string, 5) // all of them before the first notice of a reuse
-		for n := range tokens {
-			tokens[n], _ = i.signedUp()
-		}
-		for _, token := range tokens {
-			answers := make([]answer, 64)
-			wins := all64(func(n int) bool {
-				answers[n] = i.refresh(web, token)
-				return answers[n].status == 200
-			})
-			lines := map[string]bool{}
-			for _, a := range answers {
-				if a.status == 200 {
-					lines[a.member("refresh_token")] = true
-				} else {
-					i.wantGrantRefused("a loser", a)
-				}
-			}
-			for next := range lines {
-				if grace == 0 {
-					i.rotated(web, next)
-					i.wantGrantRefused("the replay after it", i.refresh(web, token))
-				}
-				i.wantGrantRefused("when the line has ended", i.refresh(web, next))
-			}
-			if grace == 0 && wins != 64 || grace < 0 && wins > 1 || len(lines) != int(min(wins, 1)) {
-				t.Fatalf("grace %v: %d got through, in %d lines", grace, wins, len(lines))
-			}
-		}
-	}
-}
-
 // The successor that a retry gets is kept for whoever has the token before it, and
 // is no use to who reads the store.
 func TestPoint40_TheStoreHoldsNoRefreshToken(t *testing.T) {
