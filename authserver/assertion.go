@@ -173,7 +173,7 @@ func (a *assertion) checkTimes(code string, now time.Time, lifetime time.Duratio
 	case !now.Before(a.expiry.Add(leeway)):
 		return refuse(code, "the assertion has expired")
 	case a.expiry.After(now.Add(lifetime + leeway)):
-		return refuse(code, "the exp of the assertion is too far ahead")
+		return refuse(code, "the exp of the assertion is too far ahead: at most "+strconv.Itoa(int(lifetime/time.Second))+" seconds")
 	case a.notBefore.After(now.Add(leeway)):
 		return refuse(code, "the assertion is not good yet")
 	case a.issuedAt.After(now.Add(leeway)):

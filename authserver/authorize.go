@@ -66,11 +66,11 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, ar *authorizati
 	case err != nil:
 		s.refuseAuthorization(w, r, ar, err)
 	case signIn && ar.isSilent():
-		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "nobody is signed in, or not lately enough"))
+		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "nobody is signed in, or not lately enough, and prompt is none"))
 	case signIn:
 		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
 	case asked && ar.isSilent():
-		s.refuseAuthorization(w, r, ar, refuse(consentRequired, "the person has to be asked"))
+		s.refuseAuthorization(w, r, ar, refuse(consentRequired, "the person has to be asked, and prompt is none"))
 	case asked:
 		s.showConsent(w, r, ar, n)
 	default:

@@ -109,7 +109,7 @@ func (s *Server) claimed(ctx context.Context, id string) (*client, error) {
 	found, err := s.registered(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, refuse(invalidRequest, "the client is not known")
+		return nil, refuse(invalidRequest, "client_id is not that of a client that is registered")
 	case err != nil:
 		return nil, err
 	default:
@@ -154,7 +154,7 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 func (ar *authorizationRequest) check(params url.Values, proved *confirmation) error {
 	uri, ok := ar.client.redirectURI(params.Get("redirect_uri"))
 	if !ok || len(params["redirect_uri"]) > 1 {
-		return refuse(invalidRequest, "redirect_uri is not one that the client is registered for")
+		return refuse(invalidRequest, "redirect_uri must be sent once, and be one that the client is registered for")
 	}
 	ar.redirectSent = params.Get("redirect_uri") != ""
 	ar.reply = reply{uri: uri, mode: modeQuery}
@@ -169,7 +169,7 @@ func (ar *authorizationRequest) check(params url.Values, proved *confirmation) e
 	}
 	switch responseType := params.Get("response_type"); {
 	case params.Get("request") != "":
-		return refuse(requestNotSupported, "request objects are not supported")
+		return refuse(requestNotSupported, "request is not supported: the parameters must be sent by themselves")
 	case params.Get("request_uri") != "":
 		return refuse(requestURINotSupported, "request_uri must come from the pushed authorization request endpoint")
 	case responseType == "":
@@ -177,7 +177,7 @@ func (ar *authorizationRequest) check(params url.Values, proved *confirmation) e
 	case responseType != responseTypeCode:
 		return refuse(unsupportedResponseType, "the only response_type is code")
 	case !ar.client.may(authorizationCodeGrant):
-		return refuse(unauthorizedClient, "the client is not registered for this grant type")
+		return refuseGrant(authorizationCodeGrant)
 	}
 	if err := ar.checkChallenge(params); err != nil {
 		return err
@@ -235,11 +235,11 @@ func (ar *authorizationRequest) checkPrompt(params url.Values) error {
 	ar.prompt = strings.Fields(params.Get("prompt"))
 	for _, value := range ar.prompt {
 		if !slices.Contains(promptValues, value) {
-			return refuse(invalidRequest, "prompt has an unknown value")
+			return refuse(invalidRequest, "prompt must be of none, login, consent and select_account")
 		}
 	}
 	if slices.Contains(ar.prompt, promptNone) && len(ar.prompt) > 1 {
-		return refuse(invalidRequest, "prompt has a value besides none")
+		return refuse(invalidRequest, "prompt must have none alone, if it has none")
 	}
 	ar.maxAge = -1
 	if text := params.Get("max_age"); text != "" {

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/countermark/countermark/internal/dpop"
@@ -38,7 +39,7 @@ func (s *Server) bind(ctx context.Context, r *request) error {
 		return err
 	}
 	if proved == nil && r.client.DPoPBoundAccessTokens {
-		return refuse(invalidDPoPProof, "a DPoP proof is required")
+		return refuse(invalidDPoPProof, "the client has to send a DPoP proof (RFC 9449)")
 	}
 	r.confirmation = proved
 	return nil
@@ -68,7 +69,7 @@ func (s *Server) provedKey(ctx context.Context, r *request, path string) (*confi
 		return nil, nil //nolint:nilnil // no proof is no error: whether one is needed is the caller's to know
 	case 1:
 	default: // RFC 9449 section 4.3, check 1
-		return nil, refuse(invalidDPoPProof, "more than one DPoP proof")
+		return nil, refuse(invalidDPoPProof, "more than one DPoP header")
 	}
 	now := s.now()
 	proof, err := s.proofs.Check(&dpop.Request{
@@ -81,7 +82,8 @@ func (s *Server) provedKey(ctx context.Context, r *request, path string) (*confi
 	case errors.Is(err, dpop.ErrNonce):
 		return nil, refuse(useDPoPNonce, "the DPoP proof needs the nonce of the DPoP-Nonce header")
 	case err != nil:
-		bad := refuse(invalidDPoPProof, "the DPoP proof is not good for this request")
+		check, _, _ := strings.Cut(err.Error(), ":") // a constant; what follows may not be
+		bad := refuse(invalidDPoPProof, "the DPoP proof is not good for this request: "+check)
 		bad.cause = err
 		return nil, bad
 	}
@@ -116,7 +118,7 @@ func (r *request) holds(bound *confirmation) error {
 	if bound == nil || r.confirmation.same(bound) {
 		return nil
 	}
-	return refuse(invalidGrant, "what the request shows is bound to another key")
+	return refuse(invalidGrant, "the code or token is bound to a key that the request does not prove, by DPoP or a client certificate")
 }
 
 func (c *confirmation) same(other *confirmation) bool {

@@ -143,7 +143,27 @@ func (b *browser) send(req *http.Request) *screen {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 		s.parse(b.i.t)
 	}
+	b.i.wantResponse(s)
 	return s
+}
+
+// wantResponse demands of every authorization response that any test gets that it
+// names the issuer (RFC 9207), and of every error that it has a description.
+func (i *issuer) wantResponse(s *screen) {
+	i.t.Helper()
+	v := s.response()
+	if s.status == http.StatusOK {
+		v = s.fields // of form_post
+	}
+	if !v.Has("code") && !v.Has("error") {
+		return
+	}
+	if !slices.Equal(v["iss"], []string{i.url}) {
+		i.t.Errorf("point 8: iss %q in a response", v["iss"])
+	}
+	if v.Has("error") {
+		i.wantDescription(v.Get("error_description"))
+	}
 }
 
 func (b *browser) get(location string) *screen {

@@ -275,3 +275,39 @@ func TestPoint08_EveryResponseNamesTheIssuer(t *testing.T) {
 		}
 	}
 }
+
+// Of a client that a store has, though nobody checked it before it got there, too.
+func TestPoint03_RedirectURIsOfStoredClientsAreChecked(t *testing.T) {
+	t.Parallel()
+	stored := map[string]*authserver.Client{}
+	for id, uri := range map[string]string{"good": webURI, "http": "http://app.evil.example/cb", "script": "javascript:evil()", "fragment": webURI + "#f"} {
+		stored[id] = &authserver.Client{
+			ClientID: id, SecretHash: authserver.HashOf("0123"), GrantTypes: []string{"authorization_code"}, RedirectURIs: []string{uri}, Audience: []string{ordersAPI},
+		}
+	}
+	i := startWeb(t, "", withStore(fixedStore{authserver.NewMemoryStore(nil), stored}))
+	for id, c := range stored {
+		for _, extra := range [][]string{nil, {"response_type", "x"}, {"redirect_uri", ""}} {
+			s := i.browser().authorize(authParams(web, append([]string{"client_id", id, "redirect_uri", c.RedirectURIs[0]}, extra...)...))
+			if good := s.title == "Sign in" || s.status == 303; good != (id == "good") || !good && !s.isPage(500) {
+				t.Errorf("%s: %d %s %s", id, s.status, s.header.Get("Location"), s.body)
+			}
+		}
+	}
+}
+
+func TestPoint05_PKCEIsRequiredOfPublicClients(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", withSPA)
+	for name, extra := range map[string][]string{
+		"none": {"code_challenge", "", "code_challenge_method", ""}, "no challenge": {"code_challenge", ""}, "plain": {"code_challenge_method", "plain"},
+	} {
+		params := authParams(web, append(extra, "client_id", spa)...)
+		if s := i.browser().authorize(params); s.status != 303 || s.response().Get("error") != "invalid_request" {
+			t.Errorf("%s: %d %s", name, s.status, s.header.Get("Location"))
+		}
+		if a := i.send("/par", params); a.outcome() != "400 invalid_request" {
+			t.Errorf("%s, pushed: %d %s", name, a.status, a.body)
+		}
+	}
+}

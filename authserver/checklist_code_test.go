@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -367,5 +368,65 @@ func TestStoreFailures_AtTheAuthorizationEndpoint(t *testing.T) {
 	}
 	if !strings.Contains(i.log.String(), errBroken.Error()) {
 		t.Error("nothing in the log")
+	}
+}
+
+// golang.org/x/oauth2, which finds out how to authenticate, sends one code by Basic
+// and then in the body: of a client of client_secret_post, and of a public one.
+func TestPoint22_OneCodeByBasicAndThenInTheBody(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", withSPA, func(c *authserver.Config) {
+		for n := range c.Clients {
+			if c.Clients[n].ClientID == web.id {
+				c.Clients[n].TokenEndpointAuthMethod = "client_secret_post"
+			}
+		}
+	})
+	for _, c := range []struct {
+		as   login
+		code string
+	}{{web, i.code(web)}, {login{spa, ""}, i.spaCode()}} {
+		v := form(codeForm(c.code, webURI)...)
+		if a := i.post("/token", c.as, v); a.outcome() != "401 invalid_client" {
+			t.Errorf("%s by Basic: %d %s", c.as.id, a.status, a.body)
+		}
+		v.Set("client_id", c.as.id)
+		if c.as.secret != "" {
+			v.Set("client_secret", c.as.secret)
+		}
+		if a := i.send("/token", v); a.status != 200 || !i.active(orders, a.member("access_token")) {
+			t.Errorf("%s in the body: %d %s", c.as.id, a.status, a.body)
+		}
+	}
+}
+
+// Clients of the Model Context Protocol send resource with both requests.
+func TestPoint29_ResourceWithBothRequests(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	for _, resource := range []string{ordersAPI, billingAPI} {
+		a := i.redeem(web, i.code(web, "resource", resource), "resource", resource)
+		if _, payload := parts(t, a.member("access_token")); fmt.Sprint(payload["aud"]) != "["+resource+"]" {
+			t.Errorf("%s: %v", resource, payload["aud"])
+		}
+	}
+}
+
+// A preflight gets nothing at a page, and all of it where pages of an application
+// push their requests.
+func TestPoint39_PreflightsOfPagesAndPushedRequests(t *testing.T) {
+	t.Parallel()
+	const app = "https://app.example"
+	i := startWeb(t, "", func(c *authserver.Config) { c.AllowedOrigins = []string{app} })
+	for path, allowed := range map[string]bool{"/authorize": false, "/login": false, "/consent": false, "/device": false, "/introspect": false, "/par": true} {
+		req := i.request(path, "")
+		req.Method = http.MethodOptions
+		req.Header.Set("Origin", app)
+		req.Header.Set("Access-Control-Request-Method", "POST")
+		a := i.do(req)
+		if got := a.header.Get("Access-Control-Allow-Origin"); (got == app) != allowed || !allowed && got != "" || (a.status == 204) != allowed ||
+			a.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %d %v", path, a.status, a.header)
+		}
 	}
 }

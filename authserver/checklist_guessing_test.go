@@ -210,3 +210,32 @@ func TestPoint16_TheEmbeddersLogin(t *testing.T) {
 		t.Errorf("%v, %d calls", statuses, calls.Load()-before)
 	}
 }
+
+// Who has an IPv6 network has more addresses than anybody can count: it is one.
+func TestPoint16_AnIPv6NetworkIsSlowedDown(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	b := i.browser()
+	signIn := b.authorize(authParams(web))
+	try := func(n int, from string) int {
+		i.from.Store(from)
+		return b.submit(signIn, "username", fmt.Sprint("name", n), "password", "x").status
+	}
+	for n := range 50 {
+		if status := try(n, fmt.Sprintf("[2001:db8:1:2:%x::1%%eth0]:1", n)); status != 200 {
+			t.Fatalf("%d: %d", n, status)
+		}
+	}
+	if status := try(50, "[2001:db8:1:2:ffff::1]:1"); status != 429 {
+		t.Errorf("the same network: %d", status)
+	}
+	if status := try(51, "[2001:db8:1:3::1]:1"); status != 200 {
+		t.Errorf("another network: %d", status)
+	}
+	for n := range 50 {
+		try(100+n, "192.0.2.1:1")
+	}
+	if status := try(52, "[::ffff:192.0.2.1]:1"); status != 429 {
+		t.Errorf("an IPv4 address, written as an IPv6 one: %d", status)
+	}
+}

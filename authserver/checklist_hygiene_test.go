@@ -314,3 +314,48 @@ func TestPoint42_TokensAreUnguessable(t *testing.T) {
 		seen[string(opaque)], seen[jti] = true, true
 	}
 }
+
+// Of the grants that bring something along, neither the log nor an event says what.
+func TestPoint38_NobodyIsToldWhatAGrantBrought(t *testing.T) {
+	t.Parallel()
+	var tr trail
+	s := newSigner(t, "ES256", "k1")
+	i := startRefresh(t, tr.attach, trusting(t, s, nil), func(c *authserver.Config) { c.Clients = append(c.Clients, exchanger(false)) })
+	first, access := i.signedUp()
+	second, _ := i.rotated(web, first)
+	third, _ := i.rotated(web, second)
+	i.refresh(twin, third)
+	i.refresh(web, third, "scope", "canary")
+	i.refresh(web, "canary")
+	i.introspect(web, third)
+	exchanged := i.exchange(gateway, access).member("access_token")
+	i.exchange(gateway, exchanged)
+	i.exchange(gateway, "canary", "actor_token", "canary", "actor_token_type", "canary")
+	i.refresh(web, first) // and so the end of the grant
+	i.exchange(gateway, access)
+	i.post("/revoke", web, form("token", third))
+	secrets := []string{first, second, third, access, exchanged, "canary"}
+	for _, change := range []members{nil, {"exp": 1}, {"aud": "canary"}, {"iss": "canary"}, {"sub": "canary"}, {"scope": "canary"}} {
+		text := s.sign(t, members{"x5u": "canary"}, i.assertion().with(change))
+		for range 2 {
+			i.post("/token", shop, form("grant_type", jwtBearer, "assertion", text))
+		}
+		secrets = append(secrets, strings.Split(text, ".")[1:]...)
+	}
+	told := i.log.String()
+	for _, e := range tr.take() {
+		told += fmt.Sprintf("%+v %v\n", e, e.Cause)
+	}
+	for _, want := range []string{jwtBearer, tokenExchange, "refresh token reused", "assertion was used before", "subject_token is not"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("nothing was told of %q", want)
+		}
+	}
+	for _, secret := range secrets {
+		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret))} {
+			if secret == "" || strings.Contains(told, form) {
+				t.Errorf("told: %q", secret)
+			}
+		}
+	}
+}

@@ -288,3 +288,20 @@ func walkThrough(t *testing.T, w *walk) {
 		}
 	}
 }
+
+// The places where clients of the Model Context Protocol look, each of which tells
+// them that there is PKCE.
+func TestPoint34_EveryProbeFindsTheSame(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "/tenant")
+	var first string
+	for _, place := range []string{
+		"/.well-known/oauth-authorization-server/tenant", "/.well-known/openid-configuration/tenant", "/tenant/.well-known/openid-configuration",
+	} {
+		a := i.get(i.host + place)
+		first = cmp.Or(first, string(a.body))
+		if a.status != 200 || a.member("issuer") != i.url || fmt.Sprint(a.object()["code_challenge_methods_supported"]) != "[S256]" || string(a.body) != first {
+			t.Errorf("%s: %d %s", place, a.status, a.body)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package authserver_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,7 +14,7 @@ import (
 	"github.com/countermark/countermark/authserver"
 )
 
-// everyPage returns one of each page that people see.
+// everyPage returns one of each page that people see, of an issuer of startRefresh.
 func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	t.Helper()
 	b := i.browser()
@@ -34,8 +35,10 @@ func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	for range 11 {
 		pages["throttled"] = other.submit(form, "username", "eve", "password", "x")
 	}
+	i.reuse()
+	pages["notice"] = i.browser().signInAs("alice")
 	for name, want := range map[string]int{"sign-in": 200, "wrong password": 200, "consent": 200, "form_post": 200, "error": 400, "forged": 403, "throttled": 429,
-		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200} {
+		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200, "notice": 200} {
 		if pages[name].status != want {
 			t.Fatalf("%s: %d %s", name, pages[name].status, pages[name].body)
 		}
@@ -140,7 +143,7 @@ func TestPoint09_RequestsByPost(t *testing.T) {
 
 func TestPoint10_PagesAreSelfContained(t *testing.T) {
 	t.Parallel()
-	i := startWeb(t, "")
+	i := startRefresh(t)
 	for name, s := range everyPage(t, i) {
 		if s.header.Get("Referrer-Policy") != "no-referrer" || s.header.Get("Cache-Control") != "no-store" || s.header.Get("X-Content-Type-Options") != "nosniff" ||
 			s.header.Get("Content-Type") != "text/html; charset=utf-8" {
@@ -167,7 +170,7 @@ func TestPoint10_PagesAreSelfContained(t *testing.T) {
 
 func TestPoint11_PagesAreNotFramed(t *testing.T) {
 	t.Parallel()
-	i := startWeb(t, "")
+	i := startRefresh(t)
 	for name, s := range everyPage(t, i) {
 		if !strings.Contains(s.header.Get("Content-Security-Policy")+";", "; frame-ancestors 'none';") || s.header.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: %v", name, s.header)
@@ -283,5 +286,36 @@ func TestPoint38_PagesEscapeEverything(t *testing.T) {
 	}
 	if posted := screens[4]; posted.fields.Get("state") != evil {
 		t.Errorf("the state: %q", posted.fields.Get("state"))
+	}
+}
+
+// The cookie of who has signed in, on https, which replaces the first one.
+func TestPoint12_TheCookieOfASession(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", func(c *authserver.Config) { c.Issuer = "https://issuer.example" })
+	visit := func(method, target, body string, cookie *http.Cookie) *http.Response {
+		req := httptest.NewRequest(method, target, strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if cookie != nil {
+			req.AddCookie(cookie)
+		}
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, req)
+		return w.Result()
+	}
+	resp := visit(http.MethodGet, "/authorize?"+authParams(web).Encode(), "", nil)
+	page := &screen{answer: answer{status: resp.StatusCode}}
+	page.body, _ = io.ReadAll(resp.Body)
+	page.parse(t)
+	page.fields.Set("username", "alice")
+	page.fields.Set("password", "alice-password")
+	before := resp.Cookies()[0]
+	resp = visit(http.MethodPost, page.action, page.fields.Encode(), before)
+	if resp.StatusCode != 303 || len(resp.Cookies()) != 1 {
+		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	c := resp.Cookies()[0]
+	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || !strings.HasPrefix(c.Name, "__Host-") || c.Name != before.Name || c.Path != "/" || c.Domain != "" {
+		t.Errorf("%v", c)
 	}
 }

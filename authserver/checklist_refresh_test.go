@@ -1,6 +1,8 @@
 package authserver_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -355,6 +357,34 @@ func TestPoint24_Registration(t *testing.T) {
 		edit(&cfg)
 		if _, err := authserver.New(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// The successor that a retry gets is kept for whoever has the token before it, and
+// is no use to who reads the store.
+func TestPoint40_TheStoreHoldsNoRefreshToken(t *testing.T) {
+	t.Parallel()
+	dump := &dumpingStore{Store: authserver.NewMemoryStore(nil)}
+	i := startRefresh(t, withStore(dump))
+	first, _ := i.signedUp()
+	second, _ := i.rotated(web, first)
+	if again, _ := i.rotated(web, first); again != second {
+		t.Fatal("no retry")
+	}
+	third, _ := i.rotated(web, second)
+	i.wantGrantRefused("the replay", i.refresh(web, first))
+	dump.mu.Lock()
+	defer dump.mu.Unlock()
+	if seen := string(dump.seen); !strings.Contains(seen, string(authserver.RefreshToken)) || !strings.Contains(seen, `"sealed":`) {
+		t.Fatalf("the dump is not what it should be: %q", seen)
+	}
+	for _, secret := range []string{first, second, third} {
+		raw, _ := base64.RawURLEncoding.DecodeString(secret)
+		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString([]byte(secret)), string(raw), base64.StdEncoding.EncodeToString(raw)} {
+			if strings.Contains(string(dump.seen), form) {
+				t.Errorf("the store was given %q", form)
+			}
 		}
 	}
 }

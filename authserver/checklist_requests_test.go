@@ -2,6 +2,7 @@ package authserver_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -343,5 +344,96 @@ func TestPoint25_ClientCredentials(t *testing.T) {
 	c.TokenEndpointAuthMethod, c.SecretHash = "none", authserver.Hash{}
 	if _, err := authserver.New(authserver.Config{Issuer: i.url, Clients: []authserver.Client{c}}); err == nil {
 		t.Error("a public client was registered for client_credentials")
+	}
+}
+
+// The endpoints that come with people are as the others are.
+func TestPoint17_18_20_PushedAndDeviceRequests(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	for path, as := range map[string]login{"/par": web, "/device_authorization": box} {
+		good := form("scope", "orders:read")
+		if path == "/par" {
+			good = authParams(web)
+		}
+		ask := func(edit func(*http.Request)) answer {
+			req := i.request(path, good.Encode())
+			req.SetBasicAuth(as.id, as.secret)
+			edit(req)
+			return i.do(req)
+		}
+		body := func(text string) func(*http.Request) {
+			return func(r *http.Request) {
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+			}
+		}
+		for name, c := range map[string]struct {
+			edit   func(*http.Request)
+			status int
+			code   string
+		}{
+			"as it should be":   {func(*http.Request) {}, map[string]int{"/par": 201}[path] + map[string]int{"/device_authorization": 200}[path], ""},
+			"GET":               {func(r *http.Request) { r.Method = http.MethodGet }, 405, "invalid_request"},
+			"PUT":               {func(r *http.Request) { r.Method = http.MethodPut }, 405, "invalid_request"},
+			"JSON":              {func(r *http.Request) { r.Header.Set("Content-Type", "application/json") }, 415, "invalid_request"},
+			"a query":           {func(r *http.Request) { r.URL.RawQuery = "client_secret=x" }, 400, "invalid_request"},
+			"65 KiB":            {body("x=" + strings.Repeat("x", 65<<10)), 413, "invalid_request"},
+			"a parameter twice": {body(good.Encode() + "&scope=x&scope=x"), 400, "invalid_request"},
+			"two ways":          {body(good.Encode() + "&client_secret=x"), 400, "invalid_request"},
+			"another client":    {body("client_id=" + portal.id), 400, "invalid_request"},
+			"a wrong secret":    {func(r *http.Request) { r.SetBasicAuth(as.id, "x") }, 401, "invalid_client"},
+			"a wrong method": {func(r *http.Request) {
+				r.Header.Del("Authorization")
+				body(form("client_id", as.id, "client_secret", as.secret).Encode())(r)
+			}, 401, "invalid_client"},
+		} {
+			a := ask(c.edit)
+			h := a.header
+			if a.status != c.status || a.member("error") != c.code || h.Get("Content-Type") != "application/json" || h.Get("Cache-Control") != "no-store" ||
+				h.Get("X-Content-Type-Options") != "nosniff" || (h.Get("Allow") == "POST") != (c.status == 405) || (h.Get("WWW-Authenticate") != "") != (c.status == 401) {
+				t.Errorf("%s: %s: %d %v %s", path, name, a.status, h, a.body)
+			}
+		}
+	}
+}
+
+// Who reads a description knows what to change: the parameter, and to what.
+func TestPoint19_DescriptionsNameWhatToChange(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "")
+	b := i.browser()
+	k := newDPoPKey(t)
+	says := func(a answer) string { return a.member("error_description") }
+	cc := func(extra ...string) string {
+		return says(i.post("/token", shop, form(append(extra, "grant_type", grantCC)...)))
+	}
+	asked := func(extra ...string) string {
+		return b.authorize(authParams(web, extra...)).response().Get("error_description")
+	}
+	twice := func(name string) string {
+		return says(i.post("/token", shop, url.Values{"grant_type": {grantCC}, name: {"x", "y"}}))
+	}
+	for want, got := range map[string]string{
+		"scope is given more than once":                                 twice("scope"),
+		"code_verifier is given more than once":                         twice("code_verifier"),
+		"a parameter is given more than once":                           twice("canary"), // it may be a secret
+		"256 at most":                                                   cc("scope", "a  b"),
+		"grant_types of the client lacks authorization_code":            says(i.redeem(shop, "x")),
+		"grant_type must be one of grant_types_supported":               says(i.post("/token", shop, form("grant_type", "x"))),
+		"for this request: htu":                                         says(i.ask(shop, i.proof(k, edits{"htu": "https://canary.example"}))),
+		"for this request: iat":                                         says(i.ask(shop, i.proof(k, edits{"iat": 1}))),
+		"client_assertion_type must be urn:":                            says(i.post("/token", login{}, form("client_assertion", "x"))),
+		"only one of Authorization, client_secret and client_assertion": cc("client_secret", "x"),
+		"none, login, consent and select_account":                       asked("prompt", "x"),
+		"none alone":                          asked("prompt", "none login"),
+		"request is not supported":            asked("request", "x"),
+		"prompt is none":                      asked("prompt", "none"),
+		"code_challenge_method must be S256":  asked("code_challenge_method", "plain"),
+		"max_age must be a number of seconds": asked("max_age", "x"),
+		"client_id is not that of a client":   b.authorize(authParams(web, "client_id", "canary")).text,
+	} {
+		if !strings.Contains(got, want) || strings.Contains(got, "canary") {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

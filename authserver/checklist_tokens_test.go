@@ -279,3 +279,41 @@ func (i *issuer) kids() string {
 	}
 	return strings.Join(kids, " ")
 }
+
+// What else the server gives away is no access token, and none stands for another.
+func TestPoint28_NoSecretIsGoodAsAnother(t *testing.T) {
+	t.Parallel()
+	i := startRefresh(t, func(c *authserver.Config) {
+		c.Clients = append(c.Clients, exchanger(false))
+		for n := range c.Clients {
+			c.Clients[n].AccessTokenStrategy = "opaque"
+		}
+	})
+	refresh, access := i.signedUp()
+	b := i.browser()
+	code := b.grant(authParams(web)).response().Get("code")
+	secrets := map[string]string{
+		"refresh token": refresh, "code": code, "cookie": b.cookie(), "device code": i.device(tv).code,
+		"request_uri": strings.TrimPrefix(i.push(web), "urn:ietf:params:oauth:request_uri:"), "access token": access,
+	}
+	for name, secret := range secrets {
+		if i.active(orders, secret) != (name == "access token") {
+			t.Errorf("a %s is an access token", name)
+		}
+		if a := i.exchange(gateway, secret); (a.status == 200) != (name == "access token") {
+			t.Errorf("exchange of a %s: %d %s", name, a.status, a.body)
+		}
+		if name != "code" {
+			i.wantGrantRefused("as a code, a "+name, i.redeem(web, secret))
+		}
+		if name != "refresh token" {
+			i.wantGrantRefused("as a refresh token, a "+name, i.refresh(web, secret))
+		}
+		if name != "device code" {
+			i.wantGrantRefused("as a device code, a "+name, i.fromDevice("/token", tv, "grant_type", deviceGrant, "device_code", secret))
+		}
+	}
+	if a := i.redeem(web, code); a.status != 200 {
+		t.Errorf("some of it burnt the code: %d %s", a.status, a.body)
+	}
+}

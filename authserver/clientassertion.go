@@ -23,7 +23,7 @@ const clientAssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bea
 func (s *Server) byAssertion(r *http.Request, form url.Values) (*client, error) {
 	ctx := r.Context()
 	if form.Get("client_assertion_type") != clientAssertionType {
-		return nil, refuse(invalidClient, "client_assertion_type is not supported")
+		return nil, refuse(invalidClient, "client_assertion_type must be "+clientAssertionType)
 	}
 	a, err := parseAssertion(form.Get("client_assertion"))
 	if err != nil {

@@ -36,7 +36,7 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (*client, error)
 	var offers []credentials
 	switch {
 	case len(header) > 1 || len(header) == 1 && (posted || asserted) || posted && asserted:
-		return nil, refuse(invalidRequest, "more than one way of client authentication")
+		return nil, refuse(invalidRequest, "only one of Authorization, client_secret and client_assertion may be sent")
 	case len(header) == 1:
 		method, offers = secretBasic, basicCredentials(header[0])
 	case posted:

@@ -136,7 +136,7 @@ func (s *Server) byUserCode(ctx context.Context, code string) (*authorizationReq
 // checkDevice keeps what a device asks for, if its client may have it.
 func (ar *authorizationRequest) checkDevice(params url.Values) error {
 	if !ar.client.may(deviceGrant) {
-		return refuse(unauthorizedClient, "the client is not registered for this grant type")
+		return refuseGrant(deviceGrant)
 	}
 	asked := &request{form: params, client: ar.client}
 	var err error

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 // parseParams reads what is form-encoded, in a body or in a URL.
 func parseParams(text string) (url.Values, error) {
 	if strings.Count(text, "&") >= maxParams {
-		return nil, refuse(invalidRequest, "too many parameters")
+		return nil, refuse(invalidRequest, "more than "+strconv.Itoa(maxParams)+" parameters")
 	}
 	params, err := url.ParseQuery(text)
 	if err != nil {
@@ -123,10 +124,27 @@ func onceEach(params url.Values) error {
 		repeatable := name == "resource" || // RFC 8707 section 2
 			name == "audience" && params.Get("grant_type") == tokenExchange // RFC 8693 section 2.1
 		if len(values) > 1 && !repeatable {
-			return refuse(invalidRequest, "a parameter is given more than once")
+			return refuse(invalidRequest, mentioned(name)+" is given more than once")
 		}
 	}
 	return nil
+}
+
+// mentioned is how an error mentions a parameter: one that means nothing here may
+// be a secret in the wrong place.
+func mentioned(name string) string {
+	if slices.Contains(authorizationParams, name) || slices.Contains(formParams, name) {
+		return name
+	}
+	return "a parameter"
+}
+
+// formParams are those of the endpoints that mean something here, besides those of
+// an authorization request.
+var formParams = []string{
+	"actor_token", "actor_token_type", "assertion", "audience", "client_assertion", "client_assertion_type", "client_secret", "code",
+	"code_verifier", "device_code", "grant_type", "refresh_token", "requested_token_type", "subject_token", "subject_token_type",
+	"token", userCodeParam,
 }
 
 // writeJSON answers with what must not be cached (RFC 6749 section 5.1).

@@ -65,7 +65,7 @@ func TestAudit_Consent(t *testing.T) {
 	i.wantEvents("remembered", tr.take())
 	b.authorize(authParams(web, "prompt", "none"))
 	i.wantEvents("nobody was asked", tr.take(), authserver.Event{
-		Type: authserver.EventRefused, Path: "/authorize", Status: 400, ClientID: web.id, Error: "consent_required", Reason: "the person has to be asked",
+		Type: authserver.EventRefused, Path: "/authorize", Status: 400, ClientID: web.id, Error: "consent_required", Reason: "the person has to be asked, and prompt is none",
 	})
 }
 

@@ -120,7 +120,7 @@ func TestAudit_Refused(t *testing.T) {
 		"a proof": {
 			func() answer { return i.ask(shop, proof) },
 			authserver.Event{
-				Path: "/tenant/token", Status: 400, ClientID: shop.id, Error: "invalid_dpop_proof", Reason: "the DPoP proof is not good for this request",
+				Path: "/tenant/token", Status: 400, ClientID: shop.id, Error: "invalid_dpop_proof", Reason: "the DPoP proof is not good for this request: htm",
 				Cause: errors.New("htm: another method"),
 			},
 		},

@@ -93,7 +93,10 @@ func (s *Server) vouched(ctx context.Context, a *assertion) (*trustedIssuer, err
 
 // subject returns whom the token is for.
 func (t *trustedIssuer) subject(ctx context.Context, a *assertion) (string, error) {
-	if t.Subject == nil || a.subject == "" {
+	switch {
+	case a.subject == "":
+		return "", refuse(invalidGrant, "the assertion lacks sub")
+	case t.Subject == nil:
 		return "", refuse(invalidGrant, "the issuer may not speak for the sub of the assertion")
 	}
 	subject, err := t.Subject(ctx, a.subject)

@@ -150,7 +150,23 @@ func (i *issuer) doBy(c *http.Client, req *http.Request) answer {
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, body}
+	a := answer{resp.StatusCode, resp.Header, body}
+	if a.member("error") != "" {
+		i.wantDescription(a.member("error_description"))
+		if a.status < 400 || a.header.Get("Cache-Control") != "no-store" {
+			i.t.Errorf("point 18: an error response that is not one, or that may be kept: %d %v %s", a.status, a.header, a.body)
+		}
+	}
+	return a
+}
+
+// wantDescription demands the characters of RFC 6749 section 5.2, of every error
+// response that any test gets.
+func (i *issuer) wantDescription(text string) {
+	i.t.Helper()
+	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		i.t.Errorf("point 19: error_description %q", text)
+	}
 }
 
 func (i *issuer) get(location string) answer {

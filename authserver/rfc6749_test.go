@@ -134,7 +134,7 @@ func TestRFC6749_Section3_2_Parameters(t *testing.T) {
 func TestRFC6749_Section3_3_TooManyScopes(t *testing.T) {
 	t.Parallel()
 	i := start(t, "")
-	for n, want := range map[int]string{256: "scope goes beyond", 257: "scope is malformed or has too many parts", 8000: "scope is malformed or has too many parts"} {
+	for n, want := range map[int]string{256: "scope goes beyond", 257: "scope must be scope tokens with single spaces between, 256 at most", 8000: "scope must be scope tokens with single spaces between, 256 at most"} {
 		scopes := make([]string, n)
 		for k := range scopes {
 			scopes[k] = fmt.Sprint("s", k)

@@ -114,7 +114,7 @@ func TestRFC7523_Section3_AssertionsThatAreRefused(t *testing.T) {
 		"iss in capitals":          {nil, members{"iss": strings.ToUpper(partner)}, silent},
 		"iss with a slash more":    {nil, members{"iss": partner + "/"}, silent},
 		"iss this server":          {nil, members{"iss": i.url}, silent},
-		"no sub":                   {nil, members{"sub": nil}, "may not speak for"},
+		"no sub":                   {nil, members{"sub": nil}, "lacks sub"},
 		"sub of somebody else":     {nil, members{"sub": "bob"}, "may not speak for"},
 		"no aud":                   {nil, members{"aud": nil}, "aud"},
 		"aud another":              {nil, members{"aud": []string{"https://other.example"}}, "aud"},
@@ -327,7 +327,8 @@ func (s keySource) Keys(context.Context, string, string) ([]crypto.PublicKey, er
 	return []crypto.PublicKey{s.key}, s.err
 }
 
-// The request of golang.org/x/oauth2/jwt, byte for byte in its members: RS256, the
+// The request of golang.org/x/oauth2/jwt with a Subject, which it sends as sub and
+// prn (without one it sends no sub, which RFC 7523 section 3 demands): RS256, the
 // scope within, an hour, no jti, no client. It works if the policy says so, and as
 // often as it is sent.
 func TestPoint26_XOAuth2JWT(t *testing.T) {
@@ -341,7 +342,7 @@ func TestPoint26_XOAuth2JWT(t *testing.T) {
 	}
 	i := startAsserting(t, s, trusting(t, s, policy))
 	now := i.clock.Now().Add(-10 * time.Second).Unix() // as it does, for clocks
-	claims := members{"iss": service, "scope": "orders:read", "aud": i.url + "/token", "exp": now + 3600, "iat": now, "sub": service}
+	claims := members{"iss": service, "scope": "orders:read", "aud": i.url + "/token", "exp": now + 3600, "iat": now, "sub": service, "prn": service}
 	header := members{"alg": "RS256", "typ": "JWT", "kid": "service-key-1"}
 	text := s.sign(t, header, claims)
 	for range 2 {

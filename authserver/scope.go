@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,7 +44,7 @@ func (r *request) scope() (string, error) {
 func narrow(scope string, allowed []string, beyond string) (string, error) {
 	asked, ok := parseScope(scope)
 	if !ok {
-		return "", refuse(invalidScope, "scope is malformed or has too many parts")
+		return "", refuse(invalidScope, "scope must be scope tokens with single spaces between, "+strconv.Itoa(maxScopes)+" at most")
 	}
 	if asked == nil {
 		return strings.Join(allowed, " "), nil

@@ -137,6 +137,11 @@ func (s *dumpingStore) Put(ctx context.Context, kind authserver.Kind, key authse
 	return s.Store.Put(ctx, kind, key, r)
 }
 
+func (s *dumpingStore) Rotate(ctx context.Context, old, next authserver.Hash, r authserver.Record, grace time.Duration, now time.Time) (authserver.Outcome, authserver.Record, error) {
+	s.note(string(old[:]), string(next[:]), r)
+	return s.Store.Rotate(ctx, old, next, r, grace, now)
+}
+
 func (s *dumpingStore) CreateGrant(ctx context.Context, g authserver.Grant) error {
 	s.note(g)
 	return s.Store.CreateGrant(ctx, g)

@@ -38,6 +38,11 @@ func (s *Server) grantTypes() []string {
 	return slices.DeleteFunc(grantTypes(), func(g string) bool { return !s.has(g) })
 }
 
+// refuseGrant is the refusal of a known grant type that is not among the client's.
+func refuseGrant(grantType string) *refusal {
+	return refuse(unauthorizedClient, "grant_types of the client lacks "+grantType)
+}
+
 // has reports whether a known grant type works at this server: for a code, of
 // a device too, somebody has to be able to sign in, and for an assertion somebody
 // has to be trusted.
@@ -60,9 +65,9 @@ func (s *Server) token(ctx context.Context, r *request) (any, error) {
 	case grantType == "":
 		return nil, refuse(invalidRequest, "grant_type is required")
 	case !known || !s.has(grantType):
-		return nil, refuse(unsupportedGrantType, "the grant type is not supported")
+		return nil, refuse(unsupportedGrantType, "grant_type must be one of grant_types_supported in the metadata")
 	case !r.client.may(grantType):
-		return nil, refuse(unauthorizedClient, "the client is not registered for this grant type")
+		return nil, refuseGrant(grantType)
 	}
 	// What is spent for a client that hangs up meanwhile must not be lost.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)

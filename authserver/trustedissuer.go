@@ -50,8 +50,9 @@ type TrustedIssuer struct {
 	// PublicScope is Scope for public clients. Empty means none.
 	PublicScope string
 	// ClientID is the public client, of [Config.Clients], that a request is taken
-	// to be of if it names none: golang.org/x/oauth2/jwt sends such requests.
-	// Empty means that they are refused.
+	// to be of if it names none: golang.org/x/oauth2/jwt sends such requests, and
+	// has a sub in them if its Config.Subject is set. Empty means that they are
+	// refused.
 	ClientID string
 	// MaxLifetime is how far ahead the exp of an assertion may be; x/oauth2 makes
 	// it an hour. 0 means 10 minutes.

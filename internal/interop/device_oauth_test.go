@@ -3,6 +3,7 @@ package interop_test
 import (
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -71,8 +72,19 @@ func TestDevice_OAuth2(t *testing.T) {
 	}
 }
 
-// allow does what a person does with a browser.
+// allow has a person allow a device.
 func allow(t *testing.T, link string) {
+	t.Helper()
+	if page := visit(t, link, url.Values{}, signIn, consent); !strings.Contains(page, "Go back to your device") {
+		t.Fatalf("not allowed: %s", page)
+	}
+}
+
+var signIn, consent = url.Values{"username": {"alice"}, "password": {"wonderland"}}, url.Values{"decision": {"allow"}}
+
+// visit does what a person does with a browser: it opens a link, fills in and sends
+// the form of each page, and returns the last one.
+func visit(t *testing.T, link string, forms ...url.Values) string {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -93,7 +105,8 @@ func allow(t *testing.T, link string) {
 		page, at = string(body), resp.Request.URL.String()
 	}
 	read(browser.Get(link))
-	for _, filled := range []url.Values{{}, {"username": {"alice"}, "password": {"wonderland"}}, {"decision": {"allow"}}} {
+	for _, filled := range forms {
+		filled = maps.Clone(filled)
 		for _, input := range regexp.MustCompile(`<input [^>]*name="([^"]+)"[^>]* value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 			if !filled.Has(input[1]) {
 				filled.Set(input[1], html.UnescapeString(input[2]))
@@ -109,7 +122,5 @@ func allow(t *testing.T, link string) {
 		}
 		read(browser.PostForm(action.String(), filled))
 	}
-	if !strings.Contains(page, "Go back to your device") {
-		t.Fatalf("not allowed: %s", page)
-	}
+	return page
 }
