@@ -81,7 +81,8 @@ type Config struct {
 	// RefreshTokenGrace is how long after a refresh token was used it may be used
 	// again, for the same successor and while that is unused: for a client that has
 	// lost the answer, or asks twice at once. Whatever comes later is a theft, and
-	// ends the grant. At most a minute; 0 means 10 seconds, negative means none.
+	// ends the grant: so it is longer than clients wait for an answer. At most a
+	// minute; 0 means 30 seconds, negative means none.
 	RefreshTokenGrace time.Duration
 	// DPoPNonceKey, at least 32 bytes of chance, has clients put a nonce of the
 	// server into their DPoP proofs (RFC 9449 section 8), which changes every

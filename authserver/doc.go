@@ -15,11 +15,11 @@
 //	GET  /device      asks a person for the code that their device shows, as POST does
 //	POST /device_authorization
 //	                  begins what a person ends there (RFC 8628)
-//	POST /token       authorization_code and client_credentials (RFC 6749), device
-//	                  codes (RFC 8628), the assertions of others (RFC 7523), token
-//	                  exchange (RFC 8693)
+//	POST /token       authorization_code, refresh_token and client_credentials (RFC
+//	                  6749), device codes (RFC 8628), the assertions of others (RFC
+//	                  7523), token exchange (RFC 8693)
 //	POST /introspect  what a token says and whether it is good (RFC 7662)
-//	POST /revoke      the end of a token (RFC 7009)
+//	POST /revoke      the end of a token, and of its whole grant (RFC 7009)
 //	GET  /jwks        the public keys (RFC 7517)
 //
 // The metadata is at both well-known places, /.well-known/oauth-authorization-server
@@ -92,6 +92,11 @@
 // holds nothing of it. No page loads anything, runs a script (that of form_post
 // excepted), or may be framed.
 //
+// A program that signs in as a person would, in a test say, keeps cookies and
+// sends each form back as it came, hidden fields included, with username and
+// password filled in, then with decision=allow, or deny; a device's page wants
+// user_code.
+//
 // # Tokens
 //
 // An access token is a JWT as RFC 9068 describes it, or opaque for clients that
@@ -102,6 +107,10 @@
 // A JWT costs no write to the store. Revoking one is a write, and introspection
 // knows of it at once; a resource server that verifies JWTs by itself learns of
 // it when the token expires.
+//
+// All that came of one code, of a device or of a person's yes, is one grant: who
+// revokes an access token of it or a refresh token has ended them all. A token that
+// a client got for itself is a grant of its own.
 //
 // A client that revokes another client's token is refused, as RFC 7009 section
 // 2.1 has it, and so learns that the token is alive. Whoever holds a token could
@@ -119,8 +128,8 @@
 // # Refresh tokens
 //
 // A client that is registered for them gets a refresh token with the tokens of a
-// code, a device's too. It works once and brings the next one (RFC 9700 section 4.14.2). When one
-// comes a second time, somebody else has it: the whole grant is revoked, access
+// code, a device's too. It works once and brings the next one (RFC 9700 section
+// 4.14.2). When one comes a second time, somebody else has it: the whole grant is revoked, access
 // tokens included, there is an [EventRefreshReuse], and the person is told at the
 // next sign-in. But an answer can be lost, and a client may ask twice at once:
 // for a moment ([Config.RefreshTokenGrace]) a token that was used brings the same
@@ -129,9 +138,13 @@
 //
 // A refresh token is its client's. A public client, which cannot prove who it is,
 // has it bound to its DPoP key or certificate if it shows one with the code (RFC
-// 9449 section 5, RFC 8705 section 4). All refresh tokens of a grant end with
-// [Config.RefreshTokenLifetime], and so do its access tokens. What the client is
-// no longer registered for, they no longer bring.
+// 9449 section 5, RFC 8705 section 4), and for good: have public clients registered
+// with [Client.DPoPBoundAccessTokens], so that none goes without. A confidential
+// client may change its key. All refresh tokens of a grant end with
+// [Config.RefreshTokenLifetime], and so do its access tokens, whose expires_in is
+// the shorter then. What the client is no longer registered for, they no longer
+// bring. Introspection tells of a refresh token to its client alone, if that is
+// confidential.
 //
 // # Keys
 //

@@ -17,7 +17,7 @@ import (
 const (
 	defaultRefreshLifetime = 30 * 24 * time.Hour
 	maxRefreshLifetime     = 365 * 24 * time.Hour
-	defaultRefreshGrace    = 10 * time.Second
+	defaultRefreshGrace    = 30 * time.Second
 	maxRefreshGrace        = time.Minute
 )
 

@@ -24,7 +24,9 @@ const (
 //
 // It takes no more memory, whatever is sent. Names and addresses fall into cells
 // by a keyed hash: two may share one, but nobody can aim at it, and to keep all
-// cells full takes a thousand attempts a second, each of which hashes a password.
+// cells full takes a thousand attempts a second from as many networks. Of passwords
+// each is hashed, which no machine keeps up with; of user codes none is, and whoever
+// can do that has everybody wait.
 type throttle struct {
 	mu        sync.Mutex
 	seed      maphash.Seed
