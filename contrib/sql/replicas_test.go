@@ -169,7 +169,7 @@ func TestReplicas_TheGraceIsOneForBoth(t *testing.T) {
 		ctx := t.Context()
 		first := must(p.kiosk[0].Redeem(ctx, must(p.kiosk[0].Code(ctx))(t)))(t)
 		second := must(p.kiosk[0].Refresh(ctx, first.Text("refresh_token")))(t)
-		p.ahead.Add(int64(11 * time.Second))
+		p.ahead.Add(int64(31 * time.Second))
 		wantOutcome(t, "reuse", must(p.kiosk[1].Refresh(ctx, first.Text("refresh_token")))(t), "400 invalid_grant")
 		wantOutcome(t, "the successor", must(p.kiosk[0].Refresh(ctx, second.Text("refresh_token")))(t), "400 invalid_grant")
 		p.wantActive(t, "an access token", second.Text("access_token"), false)
