@@ -38,7 +38,7 @@ const (
 // authorizationParams are those of an authorization request that mean something
 // here. Others are ignored (RFC 6749 section 3.1), not kept, and not carried on.
 var authorizationParams = []string{
-	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "login_hint", "max_age", "prompt", "redirect_uri",
+	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "login_hint", "max_age", "nonce", "prompt", "redirect_uri",
 	"request", "request_uri", "resource", "response_mode", "response_type", "scope", "state",
 }
 
@@ -57,6 +57,7 @@ type authorizationRequest struct {
 	challenge    string
 	prompt       []string
 	maxAge       int64 // seconds; negative: any
+	nonce        string
 	loginHint    string
 	confirmation *confirmation // the key that the code is bound to, nil if to none
 
@@ -94,7 +95,7 @@ func (s *Server) readAuthorization(ctx context.Context, params url.Values, resum
 		}
 		ar.pushed = uri // what else is in the query does not count (RFC 9126 section 4)
 	}
-	if err := ar.check(params, nil); err != nil {
+	if err := ar.check(params, s.userinfo(), nil); err != nil {
 		return ar, err
 	}
 	if ar.client.RequirePushedRequests && ar.pushed == "" {
@@ -151,7 +152,7 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 // check checks the parameters of ar.client's request and keeps what they say: the
 // redirect URI first, for as long as it is not sure, nobody is sent anywhere. The
 // key is the one that the request proved, nil if it proved none.
-func (ar *authorizationRequest) check(params url.Values, proved *confirmation) error {
+func (ar *authorizationRequest) check(params url.Values, userinfo string, proved *confirmation) error {
 	uri, ok := ar.client.redirectURI(params.Get("redirect_uri"))
 	if !ok || len(params["redirect_uri"]) > 1 {
 		return refuse(invalidRequest, "redirect_uri must be sent once, and be one that the client is registered for")
@@ -185,15 +186,25 @@ func (ar *authorizationRequest) check(params url.Values, proved *confirmation) e
 	if err := ar.checkPrompt(params); err != nil {
 		return err
 	}
+	if err := ar.checkNonce(params); err != nil {
+		return err
+	}
+	if err := ar.checkAccess(params, userinfo); err != nil {
+		return err
+	}
+	var err error
+	ar.confirmation, err = ar.client.codeKey(params.Get(dpopJKT), proved)
+	return err
+}
+
+// checkAccess keeps what is asked for: which scope, where.
+func (ar *authorizationRequest) checkAccess(params url.Values, userinfo string) error {
 	asked := &request{form: params, client: ar.client}
 	var err error
 	if ar.scope, err = asked.scope(); err != nil {
 		return err
 	}
-	if ar.audience, err = asked.audience(); err != nil {
-		return err
-	}
-	ar.confirmation, err = ar.client.codeKey(params.Get(dpopJKT), proved)
+	ar.audience, err = asked.personalAudience(ar.scope, userinfo)
 	return err
 }
 

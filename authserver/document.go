@@ -16,6 +16,7 @@ const (
 	introspectPath = "/introspect"
 	revokePath     = "/revoke"
 	jwksPath       = "/jwks"
+	userinfoPath   = "/userinfo"
 
 	authorizePath = "/authorize"
 	signInPath    = "/login"

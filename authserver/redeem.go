@@ -56,7 +56,7 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 	if t.spent { // so that replays make no tokens, which would take room
 		return nil, s.replayed(ctx, t)
 	}
-	a, err := t.allowed.within(r.client)
+	a, err := t.allowed.within(r.client, s.userinfo())
 	if err != nil {
 		return nil, err
 	}
