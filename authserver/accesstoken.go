@@ -128,7 +128,7 @@ func (s *Server) mint(ctx context.Context, r *request, a *authorization) (*token
 		ExpiresIn:   int64(expiry.Sub(now) / time.Second),
 		Scope:       c.Scope,
 	}
-	if hasScope(c.Scope, openIDScope) {
+	if hasOpenID(c.Scope) {
 		if answer.IDToken, err = s.idToken(ctx, a, c, token); err != nil {
 			return nil, Event{}, err
 		}

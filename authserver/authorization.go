@@ -55,7 +55,7 @@ func (a authorization) within(c *client, userinfo string) (authorization, error)
 	held, _ := parseScope(a.Scope)
 	a.Scope = strings.Join(common(held, c.scopes), " ")
 	targets := c.Audience
-	if hasScope(a.Scope, openIDScope) {
+	if hasOpenID(a.Scope) {
 		targets = with(targets, userinfo)
 	}
 	if a.Audience = common(a.Audience, targets); len(a.Audience) == 0 {

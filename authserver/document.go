@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -63,6 +64,13 @@ type authorizationMetadata struct {
 	DeviceEndpoint        string   `json:"device_authorization_endpoint"` // RFC 8628 section 4
 	RequestParam          bool     `json:"request_parameter_supported"`
 	RequestURIParam       bool     `json:"request_uri_parameter_supported"` // true where it is left out
+
+	// OpenID Connect Discovery section 3.
+	UserinfoEndpoint string   `json:"userinfo_endpoint"`
+	IDTokenAlgs      []string `json:"id_token_signing_alg_values_supported"`
+	SubjectTypes     []string `json:"subject_types_supported"`
+	Scopes           []string `json:"scopes_supported"` // those that have a meaning here; APIs have theirs
+	Claims           []string `json:"claims_supported"`
 }
 
 func (s *Server) metadata() metadata {
@@ -100,6 +108,18 @@ func (s *Server) metadata() metadata {
 			IssuerInResponse:      true,
 			PushedEndpoint:        s.base + parPath,
 			DeviceEndpoint:        s.base + deviceAuthorizationPath,
+
+			UserinfoEndpoint: s.userinfo(),
+			IDTokenAlgs:      s.keys.algorithms(s.now()),
+			SubjectTypes:     []string{"public"},
+			Scopes:           []string{openIDScope},
+			Claims:           []string{"acr", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sub"},
+		}
+		if s.findUser != nil {
+			for _, scope := range slices.Sorted(maps.Keys(scopeClaims)) {
+				m.Scopes = append(m.Scopes, scope)
+				m.Claims = append(m.Claims, scopeClaims[scope]...)
+			}
 		}
 	}
 	return m

@@ -26,7 +26,11 @@ func (s *Server) refreshAccess(ctx context.Context, r *request) (*tokenResponse,
 		return nil, errBadRefresh()
 	case err != nil:
 		return nil, err
-	case !t.isFor(r.client, s),
+	}
+	switch theirs, err := s.isFor(ctx, t, r.client); {
+	case err != nil:
+		return nil, err
+	case !theirs,
 		t.expiry.Sub(s.now()) < time.Second: // an expires_in of 0 is to some clients one that was left out
 		return nil, errBadRefresh()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -57,6 +58,10 @@ func (ar *authorizationRequest) checkNonce(params url.Values) error {
 	return nil
 }
 
+func hasOpenID(scope string) bool {
+	return slices.Contains(strings.Split(scope, " "), openIDScope)
+}
+
 // unattended returns what of scopes is there without a person who has signed in for
 // the client: nobody, as the ID token and the userinfo endpoint would have it.
 func unattended(scopes []string) []string {
@@ -66,7 +71,7 @@ func unattended(scopes []string) []string {
 // unattendedScope is scope where no person signs in.
 func (r *request) unattendedScope() (string, error) {
 	asked := r.form.Get("scope")
-	if hasScope(asked, openIDScope) {
+	if hasOpenID(asked) {
 		return "", refuse(invalidScope, "openid is for what a person signs in for")
 	}
 	return narrow(asked, unattended(r.client.scopes), beyondClient)

@@ -24,7 +24,7 @@ func (s *Server) push(ctx context.Context, r *request) (any, error) {
 	if r.form.Has("request_uri") {
 		return nil, refuse(invalidRequest, "request_uri must not be pushed")
 	}
-	proved, err := s.provedKey(ctx, r, parPath)
+	proved, err := s.provedKey(ctx, r, parPath, "")
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ func (r *request) audience() ([]string, error) { return r.audienceOf(r.client.Au
 // personalAudience is audience for what a person is asked: openid is for the
 // userinfo endpoint as well, which then may be named too.
 func (r *request) personalAudience(scope, userinfo string) ([]string, error) {
-	if !hasScope(scope, openIDScope) {
+	if !hasOpenID(scope) {
 		return r.audience()
 	}
 	asked, err := r.audienceOf(with(r.client.Audience, userinfo))

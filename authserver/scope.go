@@ -59,11 +59,6 @@ func narrow(scope string, allowed []string, beyond string) (string, error) {
 	return strings.Join(asked, " "), nil
 }
 
-// hasScope reports whether a scope, a space-separated list, has one.
-func hasScope(scope, one string) bool {
-	return slices.Contains(strings.Split(scope, " "), one)
-}
-
 // common returns the scopes of a that are in b too.
 func common(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })

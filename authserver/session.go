@@ -123,10 +123,14 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
-	if s.isGone(n.Subject) {
+	switch gone, err := s.isGone(ctx, n.Subject); {
+	case err != nil:
+		return nil, err
+	case gone:
 		return &session{}, nil
+	default:
+		return n, nil
 	}
-	return n, nil
 }
 
 // signIn begins a session in place of the one that the browser has, under a new
