@@ -231,34 +231,43 @@ func (s *Server) stored(ctx context.Context, token string) (*claims, error) {
 }
 
 // verified reads a JWT that one of the published keys signed as an access token.
-// Its type keeps out what the same keys sign for another purpose (RFC 8725
-// section 3.11).
 func (s *Server) verified(ctx context.Context, token string) (*claims, error) {
-	var h struct {
-		Typ string `json:"typ"`
-		Alg string `json:"alg"`
-		Kid string `json:"kid"`
-	}
-	header, payload, signature, ok := jose.Split(token)
-	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != accessTokenType {
-		return nil, ErrNotFound
-	}
-	key, err := s.verifier(ctx, h.Kid)
+	payload, err := s.signedHere(ctx, token, accessTokenType)
 	if err != nil {
 		return nil, err
-	}
-	if key == nil || key.Algorithm != h.Alg {
-		return nil, ErrNotFound
-	}
-	sig, err := jose.Decode(nil, signature)
-	if err != nil || key.method.Verify(token[:len(header)+1+len(payload)], sig, key.public) != nil {
-		return nil, ErrNotFound
 	}
 	c := &claims{}
 	if !readPart(payload, c) || c.Issuer != s.issuer || c.ExpiresAt == nil || c.ID == "" {
 		return nil, ErrNotFound
 	}
 	return c, nil
+}
+
+// signedHere returns the payload part of a JWT of a type that one of the published
+// keys signed, or ErrNotFound. The type keeps out what the same keys sign for
+// another purpose (RFC 8725 section 3.11).
+func (s *Server) signedHere(ctx context.Context, token, typ string) (string, error) {
+	var h struct {
+		Typ string `json:"typ"`
+		Alg string `json:"alg"`
+		Kid string `json:"kid"`
+	}
+	header, payload, signature, ok := jose.Split(token)
+	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != typ {
+		return "", ErrNotFound
+	}
+	key, err := s.verifier(ctx, h.Kid)
+	if err != nil {
+		return "", err
+	}
+	if key == nil || key.Algorithm != h.Alg {
+		return "", ErrNotFound
+	}
+	sig, err := jose.Decode(nil, signature)
+	if err != nil || key.method.Verify(token[:len(header)+1+len(payload)], sig, key.public) != nil {
+		return "", ErrNotFound
+	}
+	return payload, nil
 }
 
 func readPart(part string, v any) bool {

@@ -16,7 +16,7 @@ import (
 // all of it again.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
-		s.authorizeByGet(w, r)
+		s.byGet(w, r, authorizePath)
 		return
 	}
 	params, err := parseQuery(r.URL.RawQuery)
@@ -37,15 +37,15 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.proceed(w, r, ar, n)
 }
 
-// authorizeByGet has the browser send an authorization request by GET that a page
-// of the client posted: the cookie, which is SameSite=Lax, comes along only then.
-func (s *Server) authorizeByGet(w http.ResponseWriter, r *http.Request) {
+// byGet has the browser send a request to path by GET that a page of the client
+// posted: the cookie, which is SameSite=Lax, comes along only then.
+func (s *Server) byGet(w http.ResponseWriter, r *http.Request, path string) {
 	form, err := readBody(w, r)
 	if err != nil {
 		s.writeErrorPage(w, r, nil, err)
 		return
 	}
-	seeOther(w, s.path+authorizePath+"?"+form.Encode())
+	seeOther(w, s.path+path+"?"+form.Encode())
 }
 
 func parseQuery(query string) (url.Values, error) {
@@ -180,6 +180,8 @@ func foreignForm(r *http.Request, secret, path string, form url.Values) *refusal
 	code := parseUserCode(cmp.Or(form.Get(userCodeParam), params.Get(userCodeParam)))
 	switch {
 	case err != nil || !isSameOrigin(r):
+	case path == signOutPath:
+		refused.again = logoutPath + "?" + params.Encode()
 	case path == devicePath || params.Has(userCodeParam):
 		refused.again = devicePath + "?" + deviceQuery(code)
 	case normalQuery(params) != "":

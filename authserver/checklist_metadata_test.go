@@ -266,6 +266,13 @@ func walkThrough(t *testing.T, w *walk) {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		},
+		"end_session_endpoint": func() {
+			b := w.browser()
+			s := b.get(w.url + w.at("end_session_endpoint") + "?id_token_hint=" + b.arrives())
+			if s.title != "Signed out" || b.isSignedIn() {
+				t.Errorf("%d %s", s.status, s.body)
+			}
+		},
 		"id_token_signing_alg_values_supported": func() {
 			header, _ := w.idToken(w.openID(web))
 			if list := w.texts("id_token_signing_alg_values_supported"); !slices.Equal(list, []string{fmt.Sprint(header["alg"])}) {

@@ -24,6 +24,8 @@ const (
 	consentPath   = "/consent"
 	parPath       = "/par"
 	devicePath    = "/device"
+	logoutPath    = "/end_session"
+	signOutPath   = "/logout"
 
 	deviceAuthorizationPath = "/device_authorization"
 )
@@ -67,6 +69,7 @@ type authorizationMetadata struct {
 
 	// OpenID Connect Discovery section 3.
 	UserinfoEndpoint string   `json:"userinfo_endpoint"`
+	EndSession       string   `json:"end_session_endpoint"` // RP-Initiated Logout section 2.1
 	IDTokenAlgs      []string `json:"id_token_signing_alg_values_supported"`
 	SubjectTypes     []string `json:"subject_types_supported"`
 	Scopes           []string `json:"scopes_supported"` // those that have a meaning here; APIs have theirs
@@ -110,6 +113,7 @@ func (s *Server) metadata() metadata {
 			DeviceEndpoint:        s.base + deviceAuthorizationPath,
 
 			UserinfoEndpoint: s.userinfo(),
+			EndSession:       s.base + logoutPath,
 			IDTokenAlgs:      s.keys.algorithms(s.now()),
 			SubjectTypes:     []string{"public"},
 			Scopes:           []string{openIDScope},

@@ -109,15 +109,21 @@ func (s *Server) send(w http.ResponseWriter, to reply, params url.Values) {
 		s.pages.write(w, http.StatusOK, formPostPage(to.uri, params))
 		return
 	}
+	seeOther(w, withParams(to.uri, params))
+}
+
+// withParams adds params to the query of a registered URI.
+func withParams(uri string, params url.Values) string {
 	// A space as %20 is read as one by every decoder.
 	query := strings.ReplaceAll(params.Encode(), "+", "%20")
 	switch {
-	case !strings.Contains(to.uri, "?"):
-		query = "?" + query
-	case !strings.HasSuffix(to.uri, "?") && !strings.HasSuffix(to.uri, "&"):
-		query = "&" + query
+	case query == "" || strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&"):
+		return uri + query
+	case strings.Contains(uri, "?"):
+		return uri + "&" + query
+	default:
+		return uri + "?" + query
 	}
-	seeOther(w, to.uri+query)
 }
 
 // seeOther has the browser get location: by GET, so that it never sends a form

@@ -114,6 +114,8 @@ func (s *Server) newRoutes() map[string]route {
 	if s.login != nil {
 		routes[path+userinfoPath] = route{methods: []string{http.MethodGet, http.MethodPost}, cors: true, serve: s.tellUser}
 		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.authorize}
+		routes[path+logoutPath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.logout}
+		routes[path+signOutPath] = route{methods: post, page: true, serve: s.signOutForm}
 		routes[path+signInPath] = route{methods: post, page: true, serve: s.signInForm}
 		routes[path+consentPath] = route{methods: post, page: true, serve: s.consentForm}
 		routes[path+deviceAuthorizationPath] = route{methods: post, cors: true, serve: s.form(s.authorizeDevice)}

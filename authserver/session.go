@@ -91,14 +91,24 @@ func isSecret(text string) bool {
 }
 
 func (s *Server) setCookie(w http.ResponseWriter, secret string) {
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
+	http.SetCookie(w, s.newCookie(secret))
+}
+
+func (s *Server) clearCookie(w http.ResponseWriter) {
+	c := s.newCookie("")
+	c.MaxAge = -1
+	http.SetCookie(w, c)
+}
+
+func (s *Server) newCookie(secret string) *http.Cookie {
+	return &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
 		Name:     s.cookie,
 		Value:    secret,
 		Path:     "/", // which __Host- demands
 		Secure:   strings.HasPrefix(s.issuer, "https:"),
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode, // Strict would not come along from the client
-	})
+	}
 }
 
 // signedIn returns the session of a browser: one without a Subject if nobody is
@@ -143,7 +153,7 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 		return err
 	}
 	if old.id != "" {
-		if err := s.endSession(ctx, old, now); err != nil {
+		if err := s.endSession(ctx, old, "signed in again"); err != nil {
 			return err
 		}
 	}
@@ -162,9 +172,10 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 	return nil
 }
 
-func (s *Server) endSession(ctx context.Context, n *session, now time.Time) error {
+func (s *Server) endSession(ctx context.Context, n *session, reason string) error {
+	now := s.now()
 	return s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, n.id, "signed in again", now, now.Add(sessionLifetime))
+		return s.store.RevokeGrant(ctx, n.id, reason, now, now.Add(sessionLifetime))
 	})
 }
 
