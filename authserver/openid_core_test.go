@@ -295,6 +295,59 @@ func TestPoint29_ARegistrationThatLosesOpenID(t *testing.T) {
 	}
 }
 
+// OpenID Connect Discovery section 3: what signs now and next, also if another
+// server of the issuer has seen to that, and not what did before.
+func TestOpenIDDiscovery_3_IDTokenAlgorithms(t *testing.T) {
+	t.Parallel()
+	algs := func(i *issuer) string {
+		return fmt.Sprint(i.get(i.url + "/.well-known/openid-configuration").object()["id_token_signing_alg_values_supported"])
+	}
+	i := startWeb(t, "", withKeys(key(t, "ES256", "k1"), key(t, "ES384", "idle")))
+	if got := algs(i); got != "[ES256]" {
+		t.Errorf("at first: %s", got)
+	}
+	if err := i.RotateKeys(t.Context(), key(t, "EdDSA", "k2"), authserver.RotateScheduled); err != nil {
+		t.Fatal(err)
+	}
+	if got := algs(i); got != "[ES256 EdDSA]" {
+		t.Errorf("before the next one signs: %s", got)
+	}
+	i.clock.Advance(15 * time.Minute)
+	if got := algs(i); got != "[EdDSA]" {
+		t.Errorf("when it does: %s", got)
+	}
+
+	store := newKeyStore()
+	one := startWeb(t, "", withStore(store))
+	other := startWeb(t, "", withStore(store), func(c *authserver.Config) { c.Issuer, c.Now = one.url, one.clock.Now })
+	if err := one.RotateKeys(t.Context(), key(t, "EdDSA", "k2"), authserver.RotateNow); err != nil {
+		t.Fatal(err)
+	}
+	if got := algs(other); got != "[EdDSA]" {
+		t.Errorf("at another server: %s", got)
+	}
+}
+
+// What the ID token and the userinfo endpoint say is in neither log nor store.
+func TestPoint38_NothingOfAPersonIsLoggedOrKept(t *testing.T) {
+	t.Parallel()
+	dump := &dumpingStore{Store: authserver.NewMemoryStore(nil)}
+	i := startOpenID(t, withStore(dump), withClaims(claimsOfAlice))
+	a := i.openID(web, "nonce", "nonce-canary")
+	i.atUserinfo("GET", a.member("access_token"))
+	i.atUserinfo("GET", a.member("id_token"))
+	i.browser().get(i.url + "/end_session?id_token_hint=" + a.member("id_token"))
+	seen := i.log.String() + string(dump.seen)
+	for _, secret := range []string{a.member("id_token"), strings.Split(a.member("id_token"), ".")[2], "Alice Canary", "canary@example.com", "+1 555 0100"} {
+		if secret == "" || strings.Contains(seen, secret) {
+			t.Errorf("kept or logged: %q", secret)
+		}
+	}
+	if strings.Contains(i.log.String(), "nonce-canary") {
+		t.Error("the nonce is logged")
+	}
+}
+
 // openid says who signed in: where nobody does, there is none, asked for or not.
 func TestOpenID_WithoutAPersonThereIsNone(t *testing.T) {
 	t.Parallel()

@@ -308,6 +308,19 @@ func TestAudit_SignOut(t *testing.T) {
 	}
 }
 
+// The list is copied, so that nobody changes where people may be sent.
+func TestRPInitiatedLogout_3_1_TheRegistrationIsCopied(t *testing.T) {
+	t.Parallel()
+	uris := []string{byeURI}
+	i := startLogout(t, func(c *authserver.Config) {
+		c.Clients = append(c.Clients, authserver.Client{ClientID: "mutable", TokenEndpointAuthMethod: "none", PostLogoutRedirectURIs: uris})
+	})
+	uris[0] = "https://evil.example"
+	if s := i.browser().logout("client_id", "mutable", "post_logout_redirect_uri", byeURI); s.header.Get("Location") != byeURI {
+		t.Errorf("%d %q", s.status, s.header.Get("Location"))
+	}
+}
+
 // A clingingStore revokes nothing while cling is set.
 type clingingStore struct {
 	authserver.Store
