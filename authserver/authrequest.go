@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/countermark/countermark/internal/strictjson"
 )
@@ -38,7 +36,7 @@ const (
 // authorizationParams are those of an authorization request that mean something
 // here. Others are ignored (RFC 6749 section 3.1), not kept, and not carried on.
 var authorizationParams = []string{
-	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "login_hint", "max_age", "nonce", "prompt", "redirect_uri",
+	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "id_token_hint", "login_hint", "max_age", "nonce", "prompt", "redirect_uri",
 	"request", "request_uri", "resource", "response_mode", "response_type", "scope", "state",
 }
 
@@ -58,6 +56,7 @@ type authorizationRequest struct {
 	prompt       []string
 	maxAge       int64 // seconds; negative: any
 	nonce        string
+	subject      string // whom the id_token_hint is about; empty: anybody
 	loginHint    string
 	confirmation *confirmation // the key that the code is bound to, nil if to none
 
@@ -100,6 +99,11 @@ func (s *Server) readAuthorization(ctx context.Context, params url.Values, resum
 	}
 	if ar.client.RequirePushedRequests && ar.pushed == "" {
 		return ar, refuse(invalidRequest, "the client is registered for pushed authorization requests only")
+	}
+	if hint, err := s.idTokenHint(ctx, params.Get("id_token_hint")); err != nil {
+		return ar, err
+	} else if hint != nil {
+		ar.subject = hint.Subject
 	}
 	return ar, nil
 }
@@ -208,23 +212,6 @@ func (ar *authorizationRequest) checkAccess(params url.Values, userinfo string) 
 	return err
 }
 
-// check takes the response_mode and sees to it that the state will arrive as it
-// is: what HTML cannot hold, a form cannot post.
-func (to *reply) check(modes []string) error {
-	if len(modes) == 0 || len(modes) == 1 && modes[0] == "" {
-		return nil
-	}
-	if len(modes) > 1 || !slices.Contains(responseModes, modes[0]) {
-		return refuse(invalidRequest, "response_mode must be query or form_post")
-	}
-	if modes[0] == modeFormPost && (!utf8.ValidString(to.state) || strings.ContainsFunc(to.state, unicode.IsControl)) {
-		to.state = ""
-		return refuse(invalidRequest, "with response_mode form_post, state must be text without control characters")
-	}
-	to.mode = modes[0]
-	return nil
-}
-
 // checkChallenge wants PKCE (RFC 7636 section 4.3), of every client: it also
 // shows that the code comes back to the browser session that asked for it
 // (RFC 9700 section 2.1.1).
@@ -286,10 +273,15 @@ func (ar *authorizationRequest) forms() string {
 // isSilent reports whether no page may be shown.
 func (ar *authorizationRequest) isSilent() bool { return slices.Contains(ar.prompt, promptNone) }
 
+// isAbout reports whether n is the session of whom the client means, if it says so.
+func (ar *authorizationRequest) isAbout(n *session) bool {
+	return ar.subject == "" || ar.subject == n.Subject
+}
+
 // wantsSignIn reports whether the person has to sign in, whose session n is.
 func (ar *authorizationRequest) wantsSignIn(n *session, now time.Time) bool {
 	switch {
-	case n.Subject == "" || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
+	case n.Subject == "" || !ar.isAbout(n) || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
 		return true
 	default:
 		return ar.maxAge > 0 && now.Unix()-n.AuthTime > ar.maxAge

@@ -89,7 +89,7 @@
 // People are asked whether a client may have what it wants. They are not asked
 // again for 30 days what they allowed already, and not at all for clients with
 // [Client.SkipConsent]; but always where another program could pass itself off as
-// the client: a public one, or one on their own machine. prompt, max_age and login_hint are heard as
+// the client: a public one, or one on their own machine. prompt, max_age, login_hint and id_token_hint are heard as
 // OpenID Connect Core section 3.1.2.1 has them.
 //
 // The pages carry the request along, so that until somebody signs in the store
@@ -132,8 +132,8 @@
 // [Client.PostLogoutRedirectURIs]. That ends the session, and nothing that the person
 // let clients do: their refresh tokens last. Other clients are not told.
 //
-// Request objects, the claims parameter, id_token_hint at /authorize, encrypted ID
-// tokens and pairwise subjects are not there.
+// Request objects, the claims parameter, encrypted ID tokens and pairwise subjects
+// are not there.
 //
 // # Tokens
 //

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/countermark/countermark/internal/fetch"
 )
@@ -97,6 +99,23 @@ const (
 )
 
 var responseModes = []string{modeQuery, modeFormPost}
+
+// check takes the response_mode and sees to it that the state will arrive as it
+// is: what HTML cannot hold, a form cannot post.
+func (to *reply) check(modes []string) error {
+	if len(modes) == 0 || len(modes) == 1 && modes[0] == "" {
+		return nil
+	}
+	if len(modes) > 1 || !slices.Contains(responseModes, modes[0]) {
+		return refuse(invalidRequest, "response_mode must be query or form_post")
+	}
+	if modes[0] == modeFormPost && (!utf8.ValidString(to.state) || strings.ContainsFunc(to.state, unicode.IsControl)) {
+		to.state = ""
+		return refuse(invalidRequest, "with response_mode form_post, state must be text without control characters")
+	}
+	to.mode = modes[0]
+	return nil
+}
 
 // send sends params to the client, with state and issuer (RFC 9207), by the
 // browser.
