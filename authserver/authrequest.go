@@ -36,8 +36,8 @@ const (
 // authorizationParams are those of an authorization request that mean something
 // here. Others are ignored (RFC 6749 section 3.1), not kept, and not carried on.
 var authorizationParams = []string{
-	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "id_token_hint", "login_hint", "max_age", "nonce", "prompt", "redirect_uri",
-	"request", "request_uri", "resource", "response_mode", "response_type", "scope", "state",
+	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "id_token_hint", "login_hint", "max_age", "nonce", "prompt",
+	"redirect_uri", "request", "request_uri", "resource", "response_mode", "response_type", "scope", "state",
 }
 
 // An authorizationRequest is what a client asks of a person (RFC 6749 section
@@ -281,7 +281,9 @@ func (ar *authorizationRequest) isAbout(n *session) bool {
 // wantsSignIn reports whether the person has to sign in, whose session n is.
 func (ar *authorizationRequest) wantsSignIn(n *session, now time.Time) bool {
 	switch {
-	case n.Subject == "" || !ar.isAbout(n) || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
+	case n.Subject == "" || !ar.isAbout(n):
+		return true
+	case slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
 		return true
 	default:
 		return ar.maxAge > 0 && now.Unix()-n.AuthTime > ar.maxAge

@@ -188,7 +188,7 @@ func (s *Server) idTokenHint(ctx context.Context, token string) (*hint, error) {
 	}
 	h := &hint{}
 	payload, err := s.signedHere(ctx, token, idTokenType)
-	if errors.Is(err, ErrNotFound) || err == nil && (!readPart(payload, h) || h.Issuer != s.issuer || h.Subject == "") {
+	if errors.Is(err, ErrNotFound) || err == nil && (!readPart(payload, h) || h.Issuer != s.issuer) {
 		return nil, nil //nolint:nilnil // as if it were not there
 	}
 	return h, err

@@ -90,25 +90,20 @@ func isSecret(text string) bool {
 	return err == nil && len(b) == 32
 }
 
-func (s *Server) setCookie(w http.ResponseWriter, secret string) {
-	http.SetCookie(w, s.newCookie(secret))
-}
+func (s *Server) setCookie(w http.ResponseWriter, secret string) { s.sendCookie(w, secret, 0) }
 
-func (s *Server) clearCookie(w http.ResponseWriter) {
-	c := s.newCookie("")
-	c.MaxAge = -1
-	http.SetCookie(w, c)
-}
+func (s *Server) clearCookie(w http.ResponseWriter) { s.sendCookie(w, "", -1) }
 
-func (s *Server) newCookie(secret string) *http.Cookie {
-	return &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
+func (s *Server) sendCookie(w http.ResponseWriter, secret string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
 		Name:     s.cookie,
 		Value:    secret,
 		Path:     "/", // which __Host- demands
+		MaxAge:   maxAge,
 		Secure:   strings.HasPrefix(s.issuer, "https:"),
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode, // Strict would not come along from the client
-	}
+	})
 }
 
 // signedIn returns the session of a browser: one without a Subject if nobody is
