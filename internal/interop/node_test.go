@@ -2,11 +2,13 @@ package interop_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"testing"
 )
 
@@ -45,6 +47,21 @@ func findNode(t *testing.T, packages ...string) string {
 		if _, err := os.Stat(filepath.Join("node", "node_modules", name)); err != nil {
 			missing(t, name, "run npm ci in internal/interop/node")
 		}
+	}
+	return node
+}
+
+// findNode22 is findNode for what needs Node.js 22, which npm brings.
+func findNode22(t *testing.T, packages ...string) string {
+	t.Helper()
+	findNode(t, packages...)
+	arch := map[string]string{"amd64": "x64"}[runtime.GOARCH]
+	node, err := filepath.Abs(filepath.Join("node", "node_modules", "node-"+runtime.GOOS+"-"+cmp.Or(arch, runtime.GOARCH), "bin", "node"))
+	if err == nil {
+		_, err = os.Stat(node)
+	}
+	if err != nil {
+		missing(t, "Node.js 22", "run npm ci in internal/interop/node, on Linux")
 	}
 	return node
 }
