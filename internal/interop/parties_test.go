@@ -120,9 +120,15 @@ func (p *Parties) register(c *authserver.Client, secret string) {
 	p.config.Clients = append(p.config.Clients, devissuer.Client{Client: *c, ClientSecret: secret})
 }
 
-// startDevissuer runs the command with the parties in its configuration file, and
-// an API that takes its tokens.
+// startDevissuer is runDevissuer, and an API that takes the tokens.
 func (p *Parties) startDevissuer(t *testing.T) {
+	t.Helper()
+	p.runDevissuer(t)
+	p.startAPI(t)
+}
+
+// runDevissuer runs the command with the parties in its configuration file.
+func (p *Parties) runDevissuer(t *testing.T) {
 	t.Helper()
 	text, err := json.Marshal(p.config)
 	if err != nil {
@@ -139,7 +145,6 @@ func (p *Parties) startDevissuer(t *testing.T) {
 		}
 	})
 	p.Issuer = process.Field(t, "Issuer")
-	p.startAPI(t)
 }
 
 // startServer is for what no configuration file has: cfg, with the parties in it.
