@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -164,6 +165,7 @@ func (p *Parties) startServer(t *testing.T, cfg *authserver.Config) {
 	for _, u := range p.config.Users {
 		cfg.Users = append(cfg.Users, authserver.User{Subject: u.Sub, Username: u.Username, PasswordHash: authserver.HashPassword(u.Password)})
 	}
+	cfg.Logger = slog.New(slog.DiscardHandler)
 	p.Issuer = startWith(t, cfg)
 	p.startAPI(t)
 }
