@@ -50,7 +50,7 @@ func TestMCP_TypeScriptSDK(t *testing.T) {
 	p.runDevissuer(t)
 	m.start(t, p.Issuer)
 	runNode(t, node, "mcp.mjs", map[string]any{
-		"issuer": p.Issuer, "server": m.URL, "secret": secret, "interactive": []string{"a client that is registered"},
+		"issuer": p.Issuer, "server": m.URL, "secret": secret, "tests": []string{"a client that is registered", "a tool that wants more", "client credentials"},
 		"key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 	})
 }

@@ -1,15 +1,22 @@
 // A client of the Model Context Protocol made with its TypeScript SDK. It knows the
 // address of the server, and finds all else from there.
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import { test as define } from 'node:test'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { ClientCredentialsProvider, PrivateKeyJwtProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { Browser, settings } from './harness.mjs'
 
-const { issuer, server, secret, key, clientMetadataUrl, interactive } = settings
+const { issuer, server, secret, key, clientMetadataUrl, tests } = settings
 const redirectUri = 'http://127.0.0.1:49152/callback'
+
+/** Defines a test, if it is one of those that are wanted. */
+function test(name, run) {
+  if (tests.includes(name)) {
+    define(name, run)
+  }
+}
 
 /** What an application keeps, for a client that is registered or that has to be. */
 class Keeping {
@@ -34,9 +41,6 @@ for (const [name, kept] of Object.entries({
   'a client that registers itself': {},
   'a client that is a metadata document': { clientMetadataUrl },
 })) {
-  if (!interactive.includes(name)) {
-    continue
-  }
   test(name, async () => {
     const keeping = new Keeping(kept)
     await assert.rejects(connect(keeping), UnauthorizedError)
