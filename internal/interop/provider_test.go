@@ -30,22 +30,22 @@ type provider struct {
 	out      *bufio.Scanner
 }
 
-// startProvider runs node/provider.mjs until the test ends.
-func startProvider(t *testing.T) *provider {
+// startProvider runs node/provider.mjs, with further clients, until the test ends.
+func startProvider(t *testing.T, further ...any) *provider {
 	t.Helper()
 	node := findNode22(t, "oidc-provider")
 	p := &provider{}
 	app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { p.answer = r.URL.Query() }))
 	t.Cleanup(app.Close)
 	p.redirect = app.URL + "/callback"
-	settings, err := json.Marshal(map[string]any{"clients": []any{
+	settings, err := json.Marshal(map[string]any{"clients": append(further,
 		map[string]any{"client_id": "machine", "client_secret": secret, "grant_types": []string{"client_credentials"}, "redirect_uris": []string{}, "response_types": []string{}},
 		map[string]any{"client_id": "api", "client_secret": secret, "grant_types": []string{}, "redirect_uris": []string{}, "response_types": []string{}},
 		map[string]any{
 			"client_id": "web", "client_secret": secret, "grant_types": []string{"authorization_code", "refresh_token"}, "redirect_uris": []string{p.redirect},
 			"application_type": "native", // on loopback
 		},
-	}})
+	)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,12 +114,25 @@ func (p *provider) token(t *testing.T, kind string) string {
 // guard returns an API that is called that, and trusts the issuer.
 func (p *provider) guard(t *testing.T, kind string) *httptest.Server {
 	t.Helper()
+	return p.guardThatAsks(t, kind, introspection.Config{Auth: introspection.Basic("api", secret)})
+}
+
+func (p *provider) keys(t *testing.T) *jwks.Cache {
+	t.Helper()
 	keys, err := jwks.New(jwks.Config{Issuer: p.issuer})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = keys.Close() })
-	asks, err := introspection.New(introspection.Config{Issuer: p.issuer, Auth: introspection.Basic("api", secret), TTL: -1, NegativeTTL: -1})
+	return keys
+}
+
+// guardThatAsks is guard, with a way to introspect.
+func (p *provider) guardThatAsks(t *testing.T, kind string, how introspection.Config) *httptest.Server {
+	t.Helper()
+	keys := p.keys(t)
+	how.Issuer, how.TTL, how.NegativeTTL = p.issuer, -1, -1
+	asks, err := introspection.New(how)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,16 +28,19 @@ async function generation(name) {
 async function start(issuer, generations) {
   const provider = new Provider(issuer, {
     clients,
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
     scopes: ['openid', 'offline_access', 'orders:read', 'orders:write'],
     jwks: { keys: (await Promise.all(generations.map(generation))).flat() },
     enabledJWA: {
       idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'ES512', 'Ed25519'],
+      introspectionSigningAlgValues: ['RS256', 'ES256'],
     },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: true },
       dPoP: { enabled: true },
       introspection: { enabled: true },
+      jwtIntrospection: { enabled: true },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
