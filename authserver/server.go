@@ -42,8 +42,9 @@ type Server struct {
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 
 	// For people to sign in; login is nil where nobody can.
-	login    func(ctx context.Context, username, password string) (User, error)
+	login    loginFunc
 	subjects map[string]bool // of Config.Users
+	seeded   *people         // who need no password, for development; else nil
 	throttle *throttle       // of passwords
 	guesses  *throttle       // of user codes
 	pages    *pages
