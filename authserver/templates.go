@@ -44,11 +44,10 @@ var ui embed.FS
 
 const maxLogo = 64 << 10 // bytes
 
-// newPages makes the pages of an issuer. An error begins with the field of p that
-// is wrong.
+// newPages makes the pages of an issuer.
 func newPages(p *Pages, issuer *url.URL, development bool) (*pages, error) {
 	if p.Name != strings.TrimSpace(p.Name) || !utf8.ValidString(p.Name) || strings.ContainsFunc(p.Name, unicode.IsControl) {
-		return nil, errors.New("Name: must be text without control characters or space around it")
+		return nil, errors.New("authserver: Config.Pages.Name: must be text without control characters or space around it")
 	}
 	shared := Page{Name: p.Name, Development: development, Script: submitScript}
 	if p.Name == "" {
@@ -58,7 +57,7 @@ func newPages(p *Pages, issuer *url.URL, development bool) (*pages, error) {
 	if len(p.Logo) > 0 {
 		kind, err := logoType(p.Logo)
 		if err != nil {
-			return nil, fmt.Errorf("Logo: %w", err)
+			return nil, fmt.Errorf("authserver: Config.Pages.Logo: %w", err)
 		}
 		shared.Logo = template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(p.Logo)) //nolint:gosec // a picture
 	}
@@ -67,7 +66,7 @@ func newPages(p *Pages, issuer *url.URL, development bool) (*pages, error) {
 	}
 	templates, style, err := parseTemplates(p.Templates)
 	if err != nil {
-		return nil, fmt.Errorf("Templates: %w", err)
+		return nil, fmt.Errorf("authserver: Config.Pages.Templates: %w", err)
 	}
 	shared.Style = template.CSS(style) //nolint:gosec // of this module, or of its configuration
 	made := &pages{
@@ -78,7 +77,7 @@ func newPages(p *Pages, issuer *url.URL, development bool) (*pages, error) {
 	}
 	if p.Templates != nil {
 		if err := made.try(); err != nil {
-			return nil, fmt.Errorf("Templates: %w", err)
+			return nil, fmt.Errorf("authserver: Config.Pages.Templates: %w", err)
 		}
 	}
 	return made, nil
@@ -178,9 +177,11 @@ func (p *pages) try() error {
 		{"formpost.html", []string{"https://client.example/sample", "sample-param", "sample-value"}},
 	} {
 		body, err := p.render(&Page{
-			name: sample.name, Title: "Sample", Problem: "sample-problem", Client: "sample-client", User: "sample-user", Users: []string{"sample-user"}, Form: form,
-			Scopes: pageScopes("openid sample:read"), Audience: []string{"https://api.example"}, Host: "client.example", Seen: "sample-seen",
-			UserCode: "BCDF-GHJK", Notices: []PageNotice{{"sample-client", "2 January 2006, 15:04 UTC"}}, Again: "/sample-again", Next: "/sample-next",
+			name: sample.name, Title: "Sample", Problem: "sample-problem", Client: "sample-client",
+			User: "sample-user", Users: []string{"sample-user"}, Form: form, Seen: "sample-seen",
+			Scopes: pageScopes("openid sample:read"), Audience: []string{"https://api.example"}, Host: "client.example",
+			UserCode: "BCDF-GHJK", Notices: []PageNotice{{"sample-client", "2 January 2006, 15:04 UTC"}},
+			Again: "/sample-again", Next: "/sample-next",
 			Target: "https://client.example/sample", Params: []PageParam{{"sample-param", "sample-value"}},
 		})
 		if err != nil {

@@ -69,7 +69,7 @@ func (s *Server) openSignIn(cfg *Config, issuer *url.URL) error {
 	}
 	var err error
 	if s.pages, err = newPages(&cfg.Pages, issuer, cfg.Development); err != nil {
-		return fmt.Errorf("authserver: Config.Pages.%w", err)
+		return err
 	}
 	s.throttle, s.guesses, s.cookie = newThrottle(), newThrottle(), cookieName(s.issuer)
 	return nil
