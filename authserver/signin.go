@@ -22,6 +22,10 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	username, password := step.form.Get("username"), step.form.Get("password")
+	login := s.login
+	if s.seeded != nil && step.form.Has("as") {
+		login, username = s.seeded.byButton, step.form.Get("as")
+	}
 	told := Event{Type: EventSignIn, ClientID: step.ar.client.ClientID} // without the name: people type passwords there
 	attempt, wait := s.throttle.begin(username, r.RemoteAddr, s.now())
 	if wait > 0 {
@@ -30,7 +34,7 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 		s.showSignIn(w, r, step.ar, http.StatusTooManyRequests, username, tooMany(w, wait))
 		return
 	}
-	u, err := s.check(r.Context(), username, password)
+	u, err := s.check(r.Context(), login, username, password)
 	switch {
 	case errors.Is(err, ErrBadCredentials):
 		told.Error, told.Reason = accessDenied, ErrBadCredentials.Error()
@@ -59,12 +63,12 @@ func tooMany(w http.ResponseWriter, wait time.Duration) string {
 	return "Too many attempts. Try again in " + seconds + " seconds."
 }
 
-// check returns the user with that name and password.
-func (s *Server) check(ctx context.Context, username, password string) (*User, error) {
+// check returns the user with that name and password, for all that login knows.
+func (s *Server) check(ctx context.Context, login loginFunc, username, password string) (*User, error) {
 	if username == "" || len(username) > maxUsername || len(password) > maxPassword {
 		return nil, ErrBadCredentials
 	}
-	u, err := s.login(ctx, username, password)
+	u, err := login(ctx, username, password)
 	switch {
 	case errors.Is(err, ErrBadCredentials):
 		return nil, ErrBadCredentials
@@ -88,7 +92,7 @@ func (s *Server) check(ctx context.Context, username, password string) (*User, e
 }
 
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, status int, username, problem string) {
-	s.pages.write(w, status, &page{
+	content := &Page{
 		name:    "signin.html",
 		forms:   ar.forms(),
 		Title:   "Sign in",
@@ -96,5 +100,9 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authoriz
 		Client:  ar.client.displayName(),
 		Form:    s.newForm(s.browser(w, r), signInPath, ar.query),
 		User:    username,
-	})
+	}
+	if s.seeded != nil {
+		content.Users = s.seeded.names()
+	}
+	s.pages.write(w, status, content)
 }
