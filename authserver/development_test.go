@@ -2,6 +2,8 @@ package authserver_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -126,6 +128,32 @@ func TestDevelopment_OnLoopbackAlone(t *testing.T) {
 			if _, err := authserver.New(c); (err == nil) != good || !good && !strings.HasPrefix(err.Error(), "authserver: Config.Development: ") {
 				t.Errorf("%s with %s: %v", issuer, name, err)
 			}
+		}
+	}
+}
+
+// A site that has its name lead to this machine finds nobody to sign in as.
+func TestDevelopment_UnderNoOtherName(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", inDevelopment)
+	b := i.browser()
+	own := b.authorize(authParams(web))
+	for _, host := range []string{"evil.example", "evil.example:" + own.at.Port(), "127.0.0.1", "1:" + own.at.Port()} {
+		req := httptest.NewRequest(http.MethodGet, own.at.RequestURI(), http.NoBody)
+		req.Host = host
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, req)
+		if body := w.Body.String(); w.Code != http.StatusOK || strings.Contains(body, `name="as"`) {
+			t.Errorf("%s: %d %s", host, w.Code, body)
+		}
+		own.fields.Set("as", "alice")
+		req = httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(own.fields.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.AddCookie(b.client.Jar.Cookies(own.at)[0])
+		req.Host = host
+		w = httptest.NewRecorder()
+		if i.ServeHTTP(w, req); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "is wrong") {
+			t.Errorf("%s: a click: %d %s", host, w.Code, w.Body)
 		}
 	}
 }

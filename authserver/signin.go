@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,8 +24,8 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	}
 	username, password := step.form.Get("username"), step.form.Get("password")
 	login := s.login
-	if s.seeded != nil && step.form.Has("as") {
-		login, username = s.seeded.byButton, step.form.Get("as")
+	if one := s.oneClick(r); one != nil && step.form.Has("as") {
+		login, username = one.byButton, step.form.Get("as")
 	}
 	told := Event{Type: EventSignIn, ClientID: step.ar.client.ClientID} // without the name: people type passwords there
 	attempt, wait := s.throttle.begin(username, r.RemoteAddr, s.now())
@@ -54,6 +55,16 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	told.Subject = u.Subject
 	s.emit(r.Context(), told)
 	s.afterSignIn(w, r, step.ar, u.Subject)
+}
+
+// oneClick returns who can sign in without a password: nobody but in development,
+// and nobody where the server is asked under another name than its own, which may be
+// that of a site whose pages would read the answers (DNS rebinding).
+func (s *Server) oneClick(r *http.Request) *people {
+	if !strings.HasSuffix(s.origin, "://"+strings.ToLower(r.Host)) {
+		return nil
+	}
+	return s.seeded
 }
 
 // tooMany says when to try again, to browsers and to people.
@@ -101,8 +112,8 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authoriz
 		Form:    s.newForm(s.browser(w, r), signInPath, ar.query),
 		User:    username,
 	}
-	if s.seeded != nil {
-		content.Users = s.seeded.names()
+	if one := s.oneClick(r); one != nil {
+		content.Users = one.names()
 	}
 	s.pages.write(w, status, content)
 }
