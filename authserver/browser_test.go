@@ -113,7 +113,7 @@ func (i *issuer) browser() *browser {
 		i.t.Fatal(err)
 	}
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{i: i, client: &http.Client{Jar: jar, CheckRedirect: stay}, header: http.Header{}}
+	return &browser{i: i, client: &http.Client{Jar: jar, CheckRedirect: stay, Transport: i.transport}, header: http.Header{}}
 }
 
 // A screen is what a browser shows after an answer.
