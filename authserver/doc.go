@@ -115,9 +115,9 @@
 // scopes profile, email, address and phone (OpenID Connect Core section 5.4). There
 // is one audience, the client, and so no azp.
 //
-// openid adds the URL of /userinfo to the aud of access tokens. A client that wants
-// one without it, which no API could use there, names what it is for as resource in
-// the token request, or a scope without openid when it refreshes. Where no person
+// openid adds the URL of /userinfo to the aud of access tokens, whatever resource
+// names. A client that wants one without it, which no API could use there, refreshes
+// with a scope that has no openid. Where no person
 // signs in there is no openid: client credentials, assertions and token exchange get
 // a scope without it, and asking for it is an error.
 //

@@ -82,7 +82,7 @@ func (r *request) refreshed(granted *authorization, userinfo string) (*authoriza
 	if a, err = a.within(r.client, userinfo); err != nil { // without openid, perhaps
 		return nil, err
 	}
-	if a.Audience, err = r.narrowed(a.Audience); err != nil {
+	if a.Audience, err = r.narrowed(a.Audience, userinfo); err != nil {
 		return nil, err
 	}
 	// The code's: the key of the refresh token counts, and the nonce came with the

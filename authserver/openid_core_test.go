@@ -248,12 +248,13 @@ func TestPoint29_OpenIDAddsTheUserinfoEndpoint(t *testing.T) {
 	}
 }
 
-// RFC 8707 section 2.2: what a token request names is all that its token is for.
-func TestPoint29_NarrowedTokensAreNotForUserinfo(t *testing.T) {
+// RFC 8707 section 2.2: of the APIs a token is for those that the token request
+// names. It is for userinfo as long as its scope has openid.
+func TestPoint29_NarrowedTokensAreForUserinfoWithOpenID(t *testing.T) {
 	t.Parallel()
 	i := startOpenID(t)
 	narrow := func(extra ...string) answer { return i.redeem(web, i.code(web), extra...) }
-	if got := audienceOf(t, narrow("resource", ordersAPI).member("access_token")); !slices.Equal(got, []string{ordersAPI}) {
+	if got := audienceOf(t, narrow("resource", ordersAPI).member("access_token")); !slices.Equal(got, []string{i.userinfoURL(), ordersAPI}) {
 		t.Errorf("of a code: %v", got)
 	}
 	if got := audienceOf(t, narrow("resource", i.userinfoURL()).member("access_token")); !slices.Equal(got, []string{i.userinfoURL()}) {
@@ -269,7 +270,7 @@ func TestPoint29_NarrowedTokensAreNotForUserinfo(t *testing.T) {
 		t.Errorf("with openid again: %v %s", got, a.body)
 	}
 	a = i.refresh(web, a.member("refresh_token"), "resource", billingAPI)
-	if got := audienceOf(t, a.member("access_token")); !slices.Equal(got, []string{billingAPI}) || a.member("id_token") == "" {
+	if got := audienceOf(t, a.member("access_token")); !slices.Equal(got, []string{i.userinfoURL(), billingAPI}) || a.member("id_token") == "" {
 		t.Errorf("for an API: %v %s", got, a.body)
 	}
 	alone := i.openID(portalLogin)

@@ -161,7 +161,7 @@ func TestRFC6750_3_1_UserinfoTokensThatAreRefused(t *testing.T) {
 		"for a longer URL":     forged(own, nil, members{"aud": []string{i.userinfoURL() + "/"}}),
 		"of who never was":     forged(own, nil, members{"sub": "sub-of-nobody"}),
 		"bound to the unknown": forged(own, nil, members{"cnf": members{"kid": "x"}}),
-		"of a code, narrowed":  i.redeem(web, i.code(web), "resource", ordersAPI).member("access_token"),
+		"refreshed without it": i.refresh(web, i.openID(web).member("refresh_token"), "scope", "orders:read").member("access_token"),
 	} {
 		i.wantChallenge(name, i.atUserinfo(http.MethodGet, bad), 401, "Bearer", "invalid_token")
 	}

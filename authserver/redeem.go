@@ -61,7 +61,7 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 		return nil, err
 	}
 	a.grant, a.until = grantOf(t.kind, t.key), s.grantEnd(r.client)
-	if a.Audience, err = r.narrowed(a.Audience); err != nil {
+	if a.Audience, err = r.narrowed(a.Audience, s.userinfo()); err != nil {
 		return nil, err
 	}
 	gone, err := s.isGone(ctx, a.Subject)

@@ -47,8 +47,8 @@ func (r *request) audienceOf(allowed []string) ([]string, error) {
 
 // narrowed returns the aud of a token that comes of a grant for granted: the
 // resources that the request names, none besides those (RFC 8707 section 2.2), or
-// all of them if it names none.
-func (r *request) narrowed(granted []string) ([]string, error) {
+// all of them if it names none. The userinfo endpoint stays: openid asks for it.
+func (r *request) narrowed(granted []string, userinfo string) ([]string, error) {
 	asked := slices.DeleteFunc(slices.Clone(r.form["resource"]), func(resource string) bool { return resource == "" })
 	if len(asked) == 0 {
 		return granted, nil
@@ -57,6 +57,9 @@ func (r *request) narrowed(granted []string) ([]string, error) {
 		if !slices.Contains(granted, resource) {
 			return nil, refuse(invalidTarget, "resource is not one that was granted")
 		}
+	}
+	if slices.Contains(granted, userinfo) {
+		asked = with(asked, userinfo)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(asked))), nil
 }
