@@ -49,6 +49,13 @@ type Config struct {
 	// nobody has as for a wrong password. Attempts are limited before it is
 	// called.
 	Login func(ctx context.Context, username, password string) (User, error)
+	// FindUser goes with Login: it returns the user with a Subject as they are now,
+	// or [ErrNotFound] if there is nobody any more. Any other error is a failure of
+	// its own, for which nobody is let in. It is asked for claims at the userinfo
+	// endpoint, and whenever a session, a code or a refresh token is used, so that
+	// who has left is out; access tokens of theirs last until they expire. Nil means
+	// that nothing is known but the Subject, and nobody to have left.
+	FindUser func(ctx context.Context, subject string) (User, error)
 	// Store keeps opaque tokens, codes, sessions and revocations. Nil means a
 	// [MemoryStore] of its own: a restart makes opaque tokens void, signs everybody
 	// out, and forgets which JWTs were revoked, which are good again if their key

@@ -75,7 +75,7 @@ func (s *Server) check(ctx context.Context, username, password string) (*User, e
 	case !isSubject(u.Subject):
 		return nil, errors.New("Config.Login: the Subject of a User must be 1 to 255 printable ASCII characters")
 	}
-	if !s.subjects[u.Subject] { // of those, the client would be refused
+	if s.subjects[u.Subject] == nil { // of those, the client would be refused
 		switch taken, err := s.isClient(ctx, u.Subject); {
 		case err != nil:
 			return nil, err

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -21,7 +22,10 @@ type User struct {
 	// [HashPassword] makes, or bcrypt. Required in [Config.Users].
 	PasswordHash string
 	// Claims are what is known of the person, by the names of OpenID Connect Core
-	// section 5.1. No access token holds them.
+	// section 5.1, each a value that encoding/json can write. No token holds them:
+	// the userinfo endpoint tells a client those that the scopes profile, email,
+	// address and phone stand for (section 5.4), and no others. Sub is the Subject,
+	// whatever they say.
 	Claims map[string]any
 }
 
@@ -40,8 +44,10 @@ func (s *Server) openSignIn(cfg *Config) error {
 	switch {
 	case cfg.Login != nil && len(cfg.Users) > 0:
 		return errors.New("authserver: Config.Login: is in place of Users; set one of the two")
+	case cfg.FindUser != nil && cfg.Login == nil:
+		return errors.New("authserver: Config.FindUser: goes with Login; Users are found by themselves")
 	case cfg.Login != nil:
-		s.login = cfg.Login
+		s.login, s.findUser = cfg.Login, cfg.FindUser
 	case len(cfg.Users) > 0:
 		p, err := newPeople(cfg.Users)
 		if err != nil {
@@ -52,7 +58,7 @@ func (s *Server) openSignIn(cfg *Config) error {
 				return fmt.Errorf("authserver: Config.Users[%d].Subject: is the client_id of a client", i)
 			}
 		}
-		s.login, s.subjects = p.login, p.subjects
+		s.login, s.findUser, s.subjects = p.login, p.find, p.subjects
 	default:
 		return nil
 	}
@@ -67,7 +73,7 @@ func (s *Server) openSignIn(cfg *Config) error {
 // people are the users of the configuration.
 type people struct {
 	byName   map[string]*person
-	subjects map[string]bool
+	subjects map[string]*person
 	all      []*person
 	seed     maphash.Seed
 	busy     chan struct{} // one place for each password that may be hashed at a time
@@ -82,7 +88,7 @@ type person struct {
 func newPeople(users []User) (*people, error) {
 	p := &people{
 		byName:   make(map[string]*person, len(users)),
-		subjects: make(map[string]bool, len(users)),
+		subjects: make(map[string]*person, len(users)),
 		seed:     maphash.MakeSeed(),
 		busy:     make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
@@ -94,26 +100,57 @@ func newPeople(users []User) (*people, error) {
 			field, err = "Subject", fmt.Errorf("must be 1 to %d printable ASCII characters", maxSubject)
 		case u.Username == "" || len(u.Username) > maxUsername:
 			field, err = "Username", fmt.Errorf("must be 1 to %d bytes", maxUsername)
-		case p.subjects[u.Subject]:
+		case p.subjects[u.Subject] != nil:
 			field, err = "Subject", errors.New("another user has it too")
 		case p.byName[u.Username] != nil:
 			field, err = "Username", errors.New("another user has it too")
+		}
+		if _, unwritable := json.Marshal(u.Claims); err == nil && unwritable != nil {
+			field, err = "Claims", unwritable
 		}
 		if err != nil {
 			return nil, fmt.Errorf("authserver: Config.Users[%d].%s: %w", i, field, err)
 		}
 		u.Claims = maps.Clone(u.Claims)
 		one := &person{User: u, password: password}
-		p.subjects[u.Subject], p.byName[u.Username] = true, one
+		p.subjects[u.Subject], p.byName[u.Username] = one, one
 		p.all = append(p.all, one)
 	}
 	return p, nil
 }
 
+// user returns the person with a subject, or ErrNotFound if there is nobody any
+// more. Of [Config.Login] without FindUser nothing is known but the subject.
+func (s *Server) user(ctx context.Context, subject string) (User, error) {
+	if s.findUser == nil {
+		return User{Subject: subject}, nil
+	}
+	u, err := s.findUser(ctx, subject)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return User{}, ErrNotFound
+	case err != nil:
+		r := refuse(temporarilyUnavailable, "nobody can tell who the person is now")
+		r.cause = err
+		return User{}, r
+	case u.Subject != subject: // as from a database that compares without regard to case
+		return User{}, errors.New("Config.FindUser: returned a User with another Subject")
+	default:
+		return u, nil
+	}
+}
+
 // isGone reports whether a subject is that of nobody any more, for all that is
-// known: who is among Config.Users no longer has no use of a session, nor anybody of
-// what they let clients do. Of Config.Login nothing is known before a sign-in.
-func (s *Server) isGone(subject string) bool { return s.subjects != nil && !s.subjects[subject] }
+// known: who has left has no use of a session, nor anybody of what they let clients
+// do.
+func (s *Server) isGone(ctx context.Context, subject string) (bool, error) {
+	switch _, err := s.user(ctx, subject); {
+	case errors.Is(err, ErrNotFound):
+		return true, nil
+	default:
+		return false, err
+	}
+}
 
 // isClient reports whether a subject is the client_id of a client: an API would
 // take one for the other (RFC 9068 section 5).
@@ -145,4 +182,12 @@ func (p *people) login(ctx context.Context, username, password string) (User, er
 		return User{}, ErrBadCredentials
 	}
 	return one.User, nil
+}
+
+// find is a [Config.FindUser].
+func (p *people) find(_ context.Context, subject string) (User, error) {
+	if one, known := p.subjects[subject]; known {
+		return one.User, nil
+	}
+	return User{}, ErrNotFound
 }
