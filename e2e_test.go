@@ -39,6 +39,10 @@ type town struct {
 	keys   atomic.Int64 // how often the key set was asked for
 }
 
+// direct has connections of its own: those of the default client close with any
+// httptest.Server.
+var direct = &http.Client{Transport: &http.Transport{}}
+
 // newTown starts the API; the issuer is off. Introspected tokens are remembered
 // for ttl.
 func newTown(t *testing.T, ttl time.Duration) *town {
@@ -129,7 +133,7 @@ func (w *town) post(t *testing.T, path, client string, form url.Values, answer a
 	}
 	req.SetBasicAuth(client, e2eSecret)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := direct.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +169,7 @@ func (w *town) call(ctx context.Context, t *testing.T, method, path, token strin
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := direct.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +236,7 @@ func TestE2E_ARotationIsAcceptedWithinFiveSecondsAndAFetchUnderAttack(t *testing
 			forged := key.Token(t, map[string]any{"kid": rand.Text()}, tokentest.Claims(time.Now(), map[string]any{"iss": w.issuer}))
 			req, _ := http.NewRequestWithContext(ctx, http.MethodGet, w.api.URL+"/orders", http.NoBody)
 			req.Header.Set("Authorization", "Bearer "+forged)
-			if resp, err := http.DefaultClient.Do(req); err == nil {
+			if resp, err := direct.Do(req); err == nil {
 				_ = resp.Body.Close()
 			}
 			select {

@@ -113,14 +113,14 @@ func (i *issuer) browser() *browser {
 		i.t.Fatal(err)
 	}
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{i: i, client: &http.Client{Jar: jar, CheckRedirect: stay}, header: http.Header{}}
+	return &browser{i: i, client: &http.Client{Jar: jar, CheckRedirect: stay, Transport: i.transport}, header: http.Header{}}
 }
 
 // A screen is what a browser shows after an answer.
 type screen struct {
 	answer
 	at     *url.URL
-	title  string
+	title  string // the heading
 	text   string
 	action string
 	link   string     // the last one
@@ -299,7 +299,7 @@ func (s *screen) parse(t testing.TB) {
 			return n.Attr[i].Val
 		}
 		switch {
-		case n.Type == html.TextNode && n.Parent.Data == "title":
+		case n.Type == html.TextNode && n.Parent.Data == "h1":
 			s.title = n.Data
 		case n.Type == html.TextNode && n.Parent.Data != "style" && n.Parent.Data != "script":
 			s.text += n.Data + " "

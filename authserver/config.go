@@ -56,6 +56,13 @@ type Config struct {
 	// who has left is out; access tokens of theirs last until they expire. Nil means
 	// that nothing is known but the Subject, and nobody to have left.
 	FindUser func(ctx context.Context, subject string) (User, error)
+	// Pages is how the pages look on which people sign in and consent.
+	Pages Pages
+	// Development has the pages say that this is an issuer for development, and lets
+	// everybody sign in as any of Users by one click, without a password: on a
+	// developer's own machine, with nobody in it who exists. It is an error unless the
+	// Issuer is on a loopback host; see to it that the server listens on one alone.
+	Development bool
 	// Store keeps opaque tokens, codes, sessions and revocations. Nil means a
 	// [MemoryStore] of its own: a restart makes opaque tokens void, signs everybody
 	// out, and forgets which JWTs were revoked, which are good again if their key
@@ -191,7 +198,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("authserver: Config.AllowedOrigins[%d]: %w", i, err)
 		}
 	}
-	if err := s.openSignIn(&cfg); err != nil {
+	if err := s.openSignIn(&cfg, issuer); err != nil {
 		return nil, err
 	}
 	if s.now == nil {

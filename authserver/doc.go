@@ -92,6 +92,11 @@
 // the client: a public one, or one on their own machine. prompt, max_age, login_hint and id_token_hint are heard as
 // OpenID Connect Core section 3.1.2.1 has them.
 //
+// The pages are plain HTML, for light and dark, phone and desktop, keyboard and
+// screen reader. [Config.Pages] gives them a name, a logo and templates of one's own.
+// With [Config.Development], for a developer's machine alone, each of [Config.Users]
+// is one click.
+//
 // The pages carry the request along, so that until somebody signs in the store
 // holds nothing of it. No page loads anything, runs a script (that of form_post
 // excepted), or may be framed.

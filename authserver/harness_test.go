@@ -70,6 +70,10 @@ type issuer struct {
 	clock *clock
 	log   *logBuffer
 
+	// transport is its own: of the default one any httptest.Server that closes takes
+	// the connections away, and no POST is sent again.
+	transport http.RoundTripper
+
 	from atomic.Value // string: where requests seem to come from, if that is set
 }
 
@@ -77,7 +81,7 @@ type issuer struct {
 func start(t testing.TB, path string, edits ...func(*authserver.Config)) *issuer {
 	t.Helper()
 	ts := httptest.NewUnstartedServer(nil)
-	i := &issuer{t: t, host: "http://" + ts.Listener.Addr().String(), clock: newClock(), log: &logBuffer{}}
+	i := &issuer{t: t, host: "http://" + ts.Listener.Addr().String(), clock: newClock(), log: &logBuffer{}, transport: newTransport(t)}
 	i.url = i.host + path
 	cfg := authserver.Config{
 		Issuer:  i.url,
@@ -101,6 +105,13 @@ func start(t testing.TB, path string, edits ...func(*authserver.Config)) *issuer
 	ts.Start()
 	t.Cleanup(ts.Close)
 	return i
+}
+
+func newTransport(t testing.TB) *http.Transport {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
 }
 
 func (i *issuer) logger() *slog.Logger {
@@ -136,7 +147,7 @@ func (a answer) object() map[string]any {
 
 func (i *issuer) do(req *http.Request) answer {
 	i.t.Helper()
-	return i.doBy(http.DefaultClient, req)
+	return i.doBy(&http.Client{Transport: i.transport}, req)
 }
 
 func (i *issuer) doBy(c *http.Client, req *http.Request) answer {

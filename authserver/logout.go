@@ -126,7 +126,7 @@ func (lr *logoutRequest) query() string {
 }
 
 func (s *Server) showSignOut(w http.ResponseWriter, r *http.Request, lr *logoutRequest, n *session) {
-	content := &page{
+	content := &Page{
 		name:  "signout.html",
 		forms: "'self'",
 		Title: "Sign out?",
@@ -162,7 +162,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, lr *logoutReque
 // where to.
 func (s *Server) signedOut(w http.ResponseWriter, lr *logoutRequest) {
 	if lr.uri == "" {
-		s.pages.write(w, http.StatusOK, &page{name: "signedout.html", forms: "'none'", Title: "Signed out"})
+		s.pages.write(w, http.StatusOK, &Page{name: "signedout.html", forms: "'none'", Title: "Signed out"})
 		return
 	}
 	params := url.Values{}

@@ -42,9 +42,10 @@ type Server struct {
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 
 	// For people to sign in; login is nil where nobody can.
-	login    func(ctx context.Context, username, password string) (User, error)
-	findUser func(ctx context.Context, subject string) (User, error) // nil: nobody knows who is there
+	login    loginFunc
 	subjects map[string]*person                                      // of Config.Users
+	findUser func(ctx context.Context, subject string) (User, error) // nil: nobody knows who is there
+	seeded   *people                                                 // who need no password, for development; else nil
 	throttle *throttle                                               // of passwords
 	guesses  *throttle                                               // of user codes
 	pages    *pages

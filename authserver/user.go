@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"net/url"
 	"runtime"
+
+	"github.com/countermark/countermark/internal/fetch"
 )
 
 // A User is a person who can sign in.
@@ -39,9 +42,14 @@ const (
 	maxUsername = 255 // bytes
 )
 
+// A loginFunc is as [Config.Login].
+type loginFunc = func(ctx context.Context, username, password string) (User, error)
+
 // openSignIn makes what it takes for people to sign in, if any can.
-func (s *Server) openSignIn(cfg *Config) error {
+func (s *Server) openSignIn(cfg *Config, issuer *url.URL) error {
 	switch {
+	case cfg.Development && !fetch.IsLoopback(issuer.Hostname()):
+		return errors.New("authserver: Config.Development: is for an Issuer on a loopback host, since people sign in without a password")
 	case cfg.Login != nil && len(cfg.Users) > 0:
 		return errors.New("authserver: Config.Login: is in place of Users; set one of the two")
 	case cfg.FindUser != nil && cfg.Login == nil:
@@ -59,12 +67,15 @@ func (s *Server) openSignIn(cfg *Config) error {
 			}
 		}
 		s.login, s.findUser, s.subjects = p.login, p.find, p.subjects
+		if cfg.Development {
+			s.seeded = p
+		}
 	default:
 		return nil
 	}
 	var err error
-	if s.pages, err = newPages(); err != nil {
-		return fmt.Errorf("authserver: pages: %w", err)
+	if s.pages, err = newPages(&cfg.Pages, issuer, cfg.Development); err != nil {
+		return err
 	}
 	s.throttle, s.guesses, s.cookie = newThrottle(), newThrottle(), cookieName(s.issuer)
 	return nil
@@ -190,4 +201,21 @@ func (p *people) find(_ context.Context, subject string) (User, error) {
 		return one.User, nil
 	}
 	return User{}, ErrNotFound
+}
+
+// byButton is a [Config.Login] for development, in which a name is enough.
+func (p *people) byButton(_ context.Context, username, _ string) (User, error) {
+	if one, known := p.byName[username]; known {
+		return one.User, nil
+	}
+	return User{}, ErrBadCredentials
+}
+
+// names returns the names of all, in their order.
+func (p *people) names() []string {
+	names := make([]string, len(p.all))
+	for i, one := range p.all {
+		names[i] = one.Username
+	}
+	return names
 }
