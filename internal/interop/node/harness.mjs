@@ -11,7 +11,7 @@ export class Browser {
   #cookies = new Map()
 
   /**
-   * Opens a link, fills in and sends the form of each page. It returns the URL that
+   * Opens a link, fills in and sends the last form of each page. It returns the URL that
    * leads back to redirectUri, or the last page if nothing does.
    */
   async visit(link, redirectUri, forms = [signIn, consent]) {
@@ -20,11 +20,12 @@ export class Browser {
       if (answer instanceof URL) {
         break
       }
-      const form = new URLSearchParams(fields(answer.page))
+      const last = answer.page.slice(answer.page.lastIndexOf('<form')) // the one to fill in
+      const form = new URLSearchParams(fields(last))
       for (const [name, value] of Object.entries(filled)) {
         form.set(name, value)
       }
-      const action = new URL(unescape(/action="([^"]+)"/.exec(answer.page)[1]), answer.at)
+      const action = new URL(unescape(/action="([^"]+)"/.exec(last)[1]), answer.at)
       answer = await this.#go(action, { method: 'POST', body: form }, redirectUri)
     }
     return answer instanceof URL ? answer : answer.page
@@ -53,7 +54,7 @@ export class Browser {
         if (response.status !== 200) {
           throw new Error(`${url}: ${response.status} ${page}`)
         }
-        const [, link] = /<a href="([^"]+)">Go on</.exec(page) ?? [] // from a notice
+        const [, link] = /<a [^>]*href="([^"]+)"[^>]*>Go on</.exec(page) ?? [] // from a notice
         if (!link) {
           return { page, at: url }
         }
