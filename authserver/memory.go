@@ -46,7 +46,10 @@ type MemoryStore struct {
 	expiry  expiryHeap   // of grants and records, each once
 }
 
-var _ Store = (*MemoryStore)(nil)
+var (
+	_ Store       = (*MemoryStore)(nil)
+	_ ClientStore = (*MemoryStore)(nil)
+)
 
 type recordKey struct {
 	kind Kind
@@ -70,8 +73,8 @@ func NewMemoryStore(opts *MemoryStoreOptions) *MemoryStore {
 	return m
 }
 
-// PutClient registers c in place of any client with its ClientID. It is an error,
-// which names the field, if no server could use c.
+// PutClient implements [ClientStore]. It is an error, which names the field, if no
+// server could use c.
 func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
 	if c == nil {
 		return errors.New("authserver: PutClient: the client is nil")
@@ -97,6 +100,17 @@ func (m *MemoryStore) Client(_ context.Context, id string) (*Client, error) {
 		return nil, ErrNotFound
 	}
 	return c.clone(), nil
+}
+
+// DeleteClient implements [ClientStore].
+func (m *MemoryStore) DeleteClient(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.clients[id]; !known {
+		return ErrNotFound
+	}
+	delete(m.clients, id)
+	return nil
 }
 
 // CreateGrant implements [Store].
