@@ -158,6 +158,9 @@ func (s *Server) checked(found *Client) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
 	}
+	if c.stranger = c.RegistrationTokenHash != (Hash{}); c.stranger && s.registration != nil {
+		s.registration.policy.hold(c)
+	}
 	return c, nil
 }
 

@@ -49,6 +49,8 @@ type Config struct {
 	// nobody has as for a wrong password. Attempts are limited before it is
 	// called.
 	Login func(ctx context.Context, username, password string) (User, error)
+	// Registration lets clients register themselves. Nil means that they cannot.
+	Registration *Registration
 	// Store keeps opaque tokens, codes, sessions and revocations. Nil means a
 	// [MemoryStore] of its own: a restart makes opaque tokens void, signs everybody
 	// out, and forgets which JWTs were revoked, which are good again if their key
@@ -189,6 +191,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if err := s.openOnboarding(&cfg); err != nil {
+		return nil, err
 	}
 	s.keySets = newKeySets(newEgress(fetch.IsLoopback(issuer.Hostname())), s.now)
 	switch {
