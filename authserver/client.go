@@ -118,6 +118,8 @@ type Client struct {
 	// redirect URIs other than https, and none on devices (RFC 8628). The name is
 	// that of Ory Hydra's client metadata.
 	SkipConsent bool `json:"skip_consent,omitempty"`
+
+	ofDocument bool // it was fetched from its ClientID
 }
 
 const (

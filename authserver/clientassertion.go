@@ -77,9 +77,12 @@ func (s *Server) assertedClient(ctx context.Context, a *assertion) (*Client, err
 	if a.issuer != a.subject {
 		return nil, failed(invalidClient, authFailed, errAssertionParty)
 	}
-	c, err := s.registered(ctx, a.subject)
+	c, err := s.findClient(ctx, a.subject)
 	switch {
 	case errors.Is(err, ErrNotFound):
+		if _, ok := errors.AsType[*documentError](err); ok {
+			return nil, unknownClient(err, invalidClient, authFailed)
+		}
 		return nil, failed(invalidClient, authFailed, errAssertionClient)
 	case err != nil:
 		return nil, err

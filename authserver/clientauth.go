@@ -69,10 +69,10 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (*client, error)
 // unassisted returns the client of a request that has nothing but its client_id:
 // a public one, whose word is taken, or one whose certificate tells.
 func (s *Server) unassisted(r *http.Request, id string) (*client, error) {
-	found, err := s.registered(r.Context(), id)
+	found, err := s.findClient(r.Context(), id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, refuse(invalidClient, authRequired)
+		return nil, unknownClient(err, invalidClient, authRequired)
 	case err != nil:
 		return nil, err
 	}
@@ -158,7 +158,8 @@ func (s *Server) checked(found *Client) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
 	}
-	if c.stranger = c.RegistrationTokenHash != (Hash{}); c.stranger && s.registration != nil {
+	c.stranger = c.ofDocument || c.RegistrationTokenHash != Hash{}
+	if c.stranger && !c.ofDocument && s.registration != nil {
 		s.registration.policy.hold(c)
 	}
 	return c, nil

@@ -36,19 +36,19 @@ type clientPolicy struct {
 }
 
 // newClientPolicy checks p, whose AuthMethods are among methods. An error begins
-// with the field.
+// with what follows the field of Config.
 func newClientPolicy(p *ClientPolicy, methods []string) (*clientPolicy, error) {
 	n := &clientPolicy{audience: slices.Clone(p.Audience), grants: slices.Clone(p.GrantTypes), methods: slices.Clone(p.AuthMethods)}
 	var ok bool
 	if n.scopes, ok = parseScope(p.Scope); !ok {
-		return nil, errors.New("Policy.Scope: must be scope tokens with single spaces between, 256 at most (RFC 6749 section 3.3)")
+		return nil, errors.New(".Policy.Scope: must be scope tokens with single spaces between, 256 at most (RFC 6749 section 3.3)")
 	}
 	if len(n.audience) == 0 {
-		return nil, errors.New("Policy.Audience: required: without a resource a client gets no token")
+		return nil, errors.New(".Policy.Audience: required: without a resource a client gets no token")
 	}
 	for i, a := range n.audience {
 		if err := checkAudience(a); err != nil {
-			return nil, fmt.Errorf("Policy.Audience[%d]: %w", i, err)
+			return nil, fmt.Errorf(".Policy.Audience[%d]: %w", i, err)
 		}
 	}
 	if len(n.grants) == 0 {
@@ -56,7 +56,7 @@ func newClientPolicy(p *ClientPolicy, methods []string) (*clientPolicy, error) {
 	}
 	for i, g := range n.grants {
 		if !slices.Contains(personalGrants, g) {
-			return nil, fmt.Errorf("Policy.GrantTypes[%d]: must be one in which a person decides (%s); others are for clients that you register",
+			return nil, fmt.Errorf(".Policy.GrantTypes[%d]: must be one in which a person decides (%s); others are for clients that you register",
 				i, strings.Join(personalGrants, ", "))
 		}
 	}
@@ -65,7 +65,7 @@ func newClientPolicy(p *ClientPolicy, methods []string) (*clientPolicy, error) {
 	}
 	for i, m := range n.methods {
 		if !slices.Contains(methods, m) {
-			return nil, fmt.Errorf("Policy.AuthMethods[%d]: must be one of %s", i, strings.Join(methods, ", "))
+			return nil, fmt.Errorf(".Policy.AuthMethods[%d]: must be one of %s", i, strings.Join(methods, ", "))
 		}
 	}
 	return n, nil
@@ -85,15 +85,26 @@ func (p *clientPolicy) hold(c *client) {
 }
 
 // openOnboarding makes what it takes for clients to come by themselves, if any can.
-func (s *Server) openOnboarding(cfg *Config) error {
-	var err error
+func (s *Server) openOnboarding(cfg *Config, local bool) error {
+	nobody := errors.New(": is for clients that have people sign in: set Users or Login")
 	if cfg.Registration != nil {
-		if s.login == nil {
-			return errors.New("authserver: Config.Registration: is for clients that have people sign in: set Users or Login")
+		var err error
+		if s.registration, err = newRegistration(cfg.Registration, s.store); err == nil && s.login == nil {
+			err = nobody
 		}
-		if s.registration, err = newRegistration(cfg.Registration, s.store); err != nil {
-			return fmt.Errorf("authserver: Config.Registration: %w", err)
+		if err != nil {
+			return fmt.Errorf("authserver: Config.Registration%w", err)
 		}
+	}
+	if cfg.ClientIDMetadataDocuments != nil {
+		var err error
+		if s.documents, err = newDocuments(cfg.ClientIDMetadataDocuments, local); err == nil && s.login == nil {
+			err = nobody
+		}
+		if err != nil {
+			return fmt.Errorf("authserver: Config.ClientIDMetadataDocuments%w", err)
+		}
+		s.documents.egress, s.documents.now = newEgress(local), s.now
 	}
 	return nil
 }

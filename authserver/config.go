@@ -51,6 +51,9 @@ type Config struct {
 	Login func(ctx context.Context, username, password string) (User, error)
 	// Registration lets clients register themselves. Nil means that they cannot.
 	Registration *Registration
+	// ClientIDMetadataDocuments lets in clients whose client_id is the URL of what
+	// they say of themselves. Nil means none.
+	ClientIDMetadataDocuments *ClientIDMetadataDocuments
 	// Store keeps opaque tokens, codes, sessions and revocations. Nil means a
 	// [MemoryStore] of its own: a restart makes opaque tokens void, signs everybody
 	// out, and forgets which JWTs were revoked, which are good again if their key
@@ -192,10 +195,11 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if err := s.openOnboarding(&cfg); err != nil {
+	local := fetch.IsLoopback(issuer.Hostname())
+	s.keySets = newKeySets(newEgress(local), s.now)
+	if err := s.openOnboarding(&cfg, local); err != nil {
 		return nil, err
 	}
-	s.keySets = newKeySets(newEgress(fetch.IsLoopback(issuer.Hostname())), s.now)
 	switch {
 	case s.log == nil:
 		s.log = slog.Default()

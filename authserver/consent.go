@@ -142,12 +142,17 @@ func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, 
 	})
 }
 
-// displayName is what people know the client by.
+// displayName is what people know the client by. Who gave themselves a name is known
+// by their host first.
 func (c *client) displayName() string {
-	if c.ClientName != "" {
+	switch {
+	case c.ClientName == "":
+		return c.ClientID
+	case c.ofDocument:
+		return redirectHost(c.ClientID) + " (" + c.ClientName + ")"
+	default:
 		return c.ClientName
 	}
-	return c.ClientID
 }
 
 // redirectHost says to people where they will be sent.

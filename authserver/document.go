@@ -94,6 +94,7 @@ func (s *Server) metadata() metadata {
 	if s.registration != nil {
 		m.RegistrationEndpoint = s.base + registerPath
 	}
+	m.DocumentsAsClients = s.documents != nil
 	if s.login != nil {
 		m.ResponseTypes = []string{responseTypeCode}
 		m.authorizationMetadata = &authorizationMetadata{

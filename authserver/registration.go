@@ -42,18 +42,18 @@ type registration struct {
 	store     ClientStore
 }
 
-// newRegistration checks r. An error begins with the field.
+// newRegistration checks r. An error begins with what follows the field of Config.
 func newRegistration(r *Registration, store Store) (*registration, error) {
 	n := &registration{authorize: r.Authorize}
 	var ok bool
 	if n.store, ok = store.(ClientStore); !ok {
-		return nil, fmt.Errorf("needs a Config.Store that is a ClientStore, with PutClient and DeleteClient; a %T is none", store)
+		return nil, fmt.Errorf(": needs a Config.Store that is a ClientStore, with PutClient and DeleteClient; a %T is none", store)
 	}
 	switch tokens := r.InitialAccessTokens; {
 	case (n.authorize == nil) == (len(tokens) == 0):
-		return nil, errors.New("InitialAccessTokens: either they or Authorize must be set, which say who may register")
+		return nil, errors.New(".InitialAccessTokens: either they or Authorize must be set, which say who may register")
 	case slices.Contains(tokens, Hash{}) || slices.Contains(tokens, HashOf("")):
-		return nil, errors.New("InitialAccessTokens: one is the hash of nothing: HashOf the token")
+		return nil, errors.New(".InitialAccessTokens: one is the hash of nothing: HashOf the token")
 	case n.authorize == nil:
 		n.authorize = oneOf(slices.Clone(tokens))
 	}

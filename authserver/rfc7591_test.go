@@ -217,27 +217,27 @@ func TestNew_Registration(t *testing.T) {
 		edit func(*authserver.Config)
 		want string
 	}{
-		"nobody may register": {func(c *authserver.Config) { c.Registration.InitialAccessTokens = nil }, "InitialAccessTokens"},
+		"nobody may register": {func(c *authserver.Config) { c.Registration.InitialAccessTokens = nil }, ".InitialAccessTokens: "},
 		"both ways": {func(c *authserver.Config) {
 			c.Registration.Authorize = func(context.Context, string) (bool, error) { return true, nil }
-		}, "InitialAccessTokens"},
-		"the empty token":    {func(c *authserver.Config) { c.Registration.InitialAccessTokens[0] = authserver.HashOf("") }, "InitialAccessTokens"},
-		"no token":           {func(c *authserver.Config) { c.Registration.InitialAccessTokens[0] = authserver.Hash{} }, "InitialAccessTokens"},
+		}, ".InitialAccessTokens: "},
+		"the empty token":    {func(c *authserver.Config) { c.Registration.InitialAccessTokens[0] = authserver.HashOf("") }, ".InitialAccessTokens: "},
+		"no token":           {func(c *authserver.Config) { c.Registration.InitialAccessTokens[0] = authserver.Hash{} }, ".InitialAccessTokens: "},
 		"a store to read":    {func(c *authserver.Config) { c.Store = fixedStore{Store: authserver.NewMemoryStore(nil)} }, "ClientStore"},
 		"nobody signs in":    {func(c *authserver.Config) { c.Users = nil }, "Users or Login"},
-		"no audience":        {func(c *authserver.Config) { c.Registration.Policy.Audience = nil }, "Policy.Audience"},
-		"a bad audience":     {func(c *authserver.Config) { c.Registration.Policy.Audience = []string{"a b"} }, "Policy.Audience[0]"},
-		"a bad scope":        {func(c *authserver.Config) { c.Registration.Policy.Scope = `"` }, "Policy.Scope"},
-		"client_credentials": {func(c *authserver.Config) { c.Registration.Policy.GrantTypes = []string{"client_credentials"} }, "Policy.GrantTypes[0]"},
+		"no audience":        {func(c *authserver.Config) { c.Registration.Policy.Audience = nil }, ".Policy.Audience"},
+		"a bad audience":     {func(c *authserver.Config) { c.Registration.Policy.Audience = []string{"a b"} }, ".Policy.Audience[0]"},
+		"a bad scope":        {func(c *authserver.Config) { c.Registration.Policy.Scope = `"` }, ".Policy.Scope"},
+		"client_credentials": {func(c *authserver.Config) { c.Registration.Policy.GrantTypes = []string{"client_credentials"} }, ".Policy.GrantTypes[0]"},
 		"token exchange": {func(c *authserver.Config) {
 			c.Registration.Policy.GrantTypes = []string{"authorization_code", tokenExchange}
-		}, "Policy.GrantTypes[1]"},
-		"client_secret_jwt": {func(c *authserver.Config) { c.Registration.Policy.AuthMethods = []string{"client_secret_jwt"} }, "Policy.AuthMethods[0]"},
+		}, ".Policy.GrantTypes[1]"},
+		"client_secret_jwt": {func(c *authserver.Config) { c.Registration.Policy.AuthMethods = []string{"client_secret_jwt"} }, ".Policy.AuthMethods[0]"},
 	} {
 		cfg := authserver.Config{Issuer: "https://issuer.example", Users: users()}
 		withRegistration(&cfg)
 		row.edit(&cfg)
-		if _, err := authserver.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "authserver: Config.Registration: ") || !strings.Contains(err.Error(), row.want) {
+		if _, err := authserver.New(cfg); err == nil || !strings.HasPrefix(err.Error(), "authserver: Config.Registration") || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -42,6 +42,7 @@ type Server struct {
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 
 	registration *registration // nil: clients do not register themselves
+	documents    *documents    // nil: no client_id is a URL to ask at
 
 	// For people to sign in; login is nil where nobody can.
 	login    func(ctx context.Context, username, password string) (User, error)
