@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto/subtle"
+	_ "embed"
+	"errors"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+//go:embed page.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// An app is the web application, a client of the issuer.
+type app struct {
+	oauth    *oauth2.Config
+	issuer   string
+	api      string
+	http     *http.Client
+	sessions sessions
+}
+
+func newApp(s *system, secret string) http.Handler {
+	a := &app{
+		oauth: &oauth2.Config{
+			ClientID: "webapp", ClientSecret: secret, RedirectURL: s.webURL + "/callback", Scopes: []string{"orders:read"},
+			Endpoint: oauth2.Endpoint{AuthURL: s.issuerURL + "/authorize", TokenURL: s.issuerURL + "/token", AuthStyle: oauth2.AuthStyleInHeader},
+		},
+		issuer: s.issuerURL,
+		api:    s.apiURL,
+		http:   &http.Client{Timeout: 10 * time.Second},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", a.home)
+	mux.HandleFunc("POST /signin", a.signIn)
+	mux.HandleFunc("GET /callback", a.callback)
+	mux.HandleFunc("POST /signout", a.signOut)
+	return http.NewCrossOriginProtection().Handler(mux) // no other site posts here
+}
+
+// home shows what the API says, to whoever is signed in.
+func (a *app) home(w http.ResponseWriter, r *http.Request) {
+	n := a.sessions.of(r)
+	if n == nil || n.tokens == nil {
+		show(w, http.StatusOK, "You are not signed in.", false)
+		return
+	}
+	orders, err := a.orders(r.Context(), n.tokens)
+	if err != nil {
+		slog.Warn("orders", "error", err)
+		a.sessions.end(w, r)
+		show(w, http.StatusOK, "Your sign-in has ended.", false)
+		return
+	}
+	show(w, http.StatusOK, orders, true)
+}
+
+// orders asks the API, with a token that is refreshed when it has to be.
+func (a *app) orders(ctx context.Context, tokens oauth2.TokenSource) (string, error) {
+	token, err := tokens.Token()
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.api+"/orders", http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	token.SetAuthHeader(req)
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New("the API answers " + resp.Status)
+	}
+	return string(body), err
+}
+
+// signIn sends the browser to the issuer (RFC 6749 section 4.1.1).
+func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
+	n := &session{state: newSecret(), verifier: oauth2.GenerateVerifier()}
+	a.sessions.begin(w, r, n)
+	to := a.oauth.AuthCodeURL(n.state, oauth2.S256ChallengeOption(n.verifier), oauth2.SetAuthURLParam("resource", apiName))
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// callback is where the issuer sends the browser back to, with a code or an error.
+func (a *app) callback(w http.ResponseWriter, r *http.Request) {
+	n, said := a.sessions.of(r), r.URL.Query()
+	switch {
+	case n == nil || n.state == "" || subtle.ConstantTimeCompare([]byte(said.Get("state")), []byte(n.state)) != 1:
+		show(w, http.StatusBadRequest, "This is not the end of a sign-in that began here.", false)
+		return
+	case said.Get("iss") != a.issuer: // RFC 9207: another issuer's answer
+		show(w, http.StatusBadRequest, "The answer is of another issuer.", false)
+		return
+	case said.Get("error") != "":
+		a.sessions.end(w, r)
+		show(w, http.StatusOK, "You were not signed in.", false)
+		return
+	}
+	background := context.WithValue(context.Background(), oauth2.HTTPClient, a.http) // refreshes come later
+	token, err := a.oauth.Exchange(background, said.Get("code"), oauth2.VerifierOption(n.verifier))
+	if err != nil {
+		slog.Warn("callback", "error", err)
+		show(w, http.StatusBadGateway, "The issuer gave no token.", false)
+		return
+	}
+	a.sessions.begin(w, r, &session{tokens: a.oauth.TokenSource(background, token)})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// signOut ends the session here and, by revoking the refresh token, all that the
+// issuer let the application do (RFC 7009).
+func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
+	n := a.sessions.of(r)
+	a.sessions.end(w, r)
+	if n != nil && n.tokens != nil {
+		if err := a.revoke(r.Context(), n.tokens); err != nil {
+			slog.Warn("sign-out", "error", err)
+		}
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func (a *app) revoke(ctx context.Context, tokens oauth2.TokenSource) error {
+	token, err := tokens.Token()
+	if err != nil {
+		return err
+	}
+	form := url.Values{"token": {token.RefreshToken}, "token_type_hint": {"refresh_token"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.issuer+"/revoke", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(url.QueryEscape(a.oauth.ClientID), url.QueryEscape(a.oauth.ClientSecret)) // RFC 6749 section 2.3.1
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		err = errors.New("the issuer answers " + resp.Status)
+	}
+	return errors.Join(err, resp.Body.Close())
+}
+
+func show(w http.ResponseWriter, status int, text string, signedIn bool) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	w.WriteHeader(status)
+	_ = page.Execute(w, map[string]any{"Text": text, "SignedIn": signedIn})
+}
