@@ -107,15 +107,6 @@ func TestPoint36_AClientOfADocumentAuthenticates(t *testing.T) {
 	}
 }
 
-func TestPoint36_OffByDefault(t *testing.T) {
-	t.Parallel()
-	h := startDocument(t, "")
-	i := startWeb(t, "")
-	if s := i.visit(h.id); !s.isPage(400) || h.fetched.Load() != 0 {
-		t.Errorf("%d %s, %d fetches", s.status, s.body, h.fetched.Load())
-	}
-}
-
 // What cannot be used is an error page and never a redirect; at the token endpoint
 // there is no such client. Nobody learns what was wrong but who reads the log.
 func TestPoint36_WhatADocumentMayBe(t *testing.T) {

@@ -12,18 +12,6 @@ import (
 	"github.com/countermark/countermark/authserver"
 )
 
-func TestPoint37_RegistrationIsOffByDefault(t *testing.T) {
-	t.Parallel()
-	i := startWeb(t, "")
-	if a := i.register(`{"redirect_uris":["` + appURI + `"]}`); a.status != http.StatusNotFound {
-		t.Errorf("%d %s", a.status, a.body)
-	}
-	about := i.get(i.url + "/.well-known/oauth-authorization-server").object()
-	if about["registration_endpoint"] != nil || about["client_id_metadata_document_supported"] != nil {
-		t.Error(about)
-	}
-}
-
 func TestPoint37_NoMoreThanThePolicyAllows(t *testing.T) {
 	t.Parallel()
 	i := startRegistering(t)
@@ -85,7 +73,7 @@ func TestPoint37_APolicyHoldsWhoIsRegistered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SkipConsent, c.TokenExchangeImpersonation = true, true
+	c.SkipConsent, c.GrantTypes, c.TokenExchangeAudience = true, append(c.GrantTypes, tokenExchange), []string{ordersAPI}
 	if err := store.PutClient(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +93,13 @@ func TestPoint37_APolicyHoldsWhoIsRegistered(t *testing.T) {
 	if a := i.tokens(r.login); a.member("scope") != "orders:read" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if a := i.introspect(device.login, i.token(shop, "resource", ordersAPI)); string(a.body) != `{"active":false}` {
-		t.Errorf("without a grant it sees the tokens of others: %s", a.body)
+	if a := i.post("/device_authorization", device.login, form()); a.outcome() != "400 unauthorized_client" {
+		t.Errorf("a grant that the policy has no more: %d %s", a.status, a.body)
+	}
+	for name, as := range map[string]login{"without a grant": device.login, "as one that exchanges": r.login} {
+		if a := i.introspect(as, i.token(shop, "resource", ordersAPI)); string(a.body) != `{"active":false}` {
+			t.Errorf("%s it sees the tokens of others: %s", name, a.body)
+		}
 	}
 }
 

@@ -118,8 +118,6 @@ type Client struct {
 	// redirect URIs other than https, and none on devices (RFC 8628). The name is
 	// that of Ory Hydra's client metadata.
 	SkipConsent bool `json:"skip_consent,omitempty"`
-
-	ofDocument bool // it was fetched from its ClientID
 }
 
 const (
@@ -136,8 +134,9 @@ type client struct {
 	Client
 	scopes []string
 	keys   keyList // of JWKS
-	// stranger: it says itself what it is, and nobody here looked at that.
-	stranger bool
+	// stranger: it says itself what it is, and nobody here looked at that; in a
+	// document at its ClientID, or when it registered.
+	stranger, ofDocument bool
 }
 
 // newClient checks c, whose JWKS parse reads, and copies it. An error begins with

@@ -79,7 +79,7 @@ func (s *Server) unassisted(r *http.Request, id string) (*client, error) {
 	switch found.TokenEndpointAuthMethod {
 	case authNone:
 	case tlsPKI, tlsSelfSigned:
-		if err := s.byCertificate(r, found); err != nil {
+		if err := s.byCertificate(r, found.Client); err != nil {
 			return nil, err
 		}
 	default:
@@ -142,23 +142,23 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 		}
 		return nil, refused
 	}
-	return s.checked(found)
+	return s.checked(foundClient{found, false})
 }
 
 // checked returns the client that registered found, its registration checked. A
 // mistake in that is told after the client has proved who it is, and to it alone.
-func (s *Server) checked(found *Client) (*client, error) {
+func (s *Server) checked(found foundClient) (*client, error) {
 	if c, ok := s.clients[found.ClientID]; ok {
 		return c, nil
 	}
-	c, err := newStoredClient(found, s.parsed.parse)
+	c, err := newStoredClient(found.Client, s.parsed.parse)
 	if err == nil && s.subjects[found.ClientID] {
 		err = errors.New("client_id: is the Subject of a user (RFC 9068 section 5)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
 	}
-	c.stranger = c.ofDocument || c.RegistrationTokenHash != Hash{}
+	c.ofDocument, c.stranger = found.ofDocument, found.ofDocument || c.RegistrationTokenHash != Hash{}
 	if c.stranger && !c.ofDocument && s.registration != nil {
 		s.registration.policy.hold(c)
 	}

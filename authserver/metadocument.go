@@ -91,6 +91,5 @@ func (d *documents) client(id string, document []byte) (*Client, error) {
 		return nil, err
 	}
 	d.policy.hold(c)
-	c.ofDocument = true
 	return &c.Client, nil
 }

@@ -179,13 +179,20 @@ func freshness(h http.Header) time.Duration {
 	return min(max(fresh, documentFreshLeast), documentFreshMost)
 }
 
+// A foundClient is a client that is not yet checked, and not to be changed.
+type foundClient struct {
+	*Client
+	ofDocument bool
+}
+
 // findClient is registered, or the client whose document is at that ID.
-func (s *Server) findClient(ctx context.Context, id string) (*Client, error) {
+func (s *Server) findClient(ctx context.Context, id string) (foundClient, error) {
 	c, err := s.registered(ctx, id)
 	if errors.Is(err, ErrNotFound) && s.documents.covers(id) {
-		return s.documents.get(ctx, id)
+		c, err = s.documents.get(ctx, id)
+		return foundClient{c, true}, err
 	}
-	return c, err
+	return foundClient{c, false}, err
 }
 
 // unknownClient refuses a client_id that findClient found nothing for.

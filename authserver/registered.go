@@ -65,7 +65,7 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request) (any, *client
 		}
 		return s.information(&changed.Client, secret, token), changed, nil
 	default:
-		held, err := s.checked(was)
+		held, err := s.checked(foundClient{was, false})
 		if err != nil {
 			return nil, c, err
 		}
