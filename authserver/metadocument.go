@@ -33,8 +33,8 @@ type ClientIDMetadataDocuments struct {
 	Policy ClientPolicy
 }
 
-// newDocuments checks d. An error begins with what follows the field of Config. On loopback, local, a URL
-// may be http.
+// newDocuments checks d. An error begins with what follows the field of Config. If
+// the issuer is local, on loopback, so may be a URL, by http.
 func newDocuments(d *ClientIDMetadataDocuments, local bool) (*documents, error) {
 	n := &documents{hosts: slices.Clone(d.Hosts), local: local, busy: make(chan struct{}, maxDocumentFetches)}
 	for i, h := range n.hosts {

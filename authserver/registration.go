@@ -19,7 +19,8 @@ const (
 
 // A Registration lets clients register themselves (RFC 7591) and see to their
 // registration afterwards (RFC 7592). Registered clients are kept in the Store,
-// which is a [ClientStore], until they are deleted.
+// which is a [ClientStore], until they are deleted; without a Registration they stay
+// what they are.
 type Registration struct {
 	// InitialAccessTokens are the hashes ([HashOf]) of the bearer tokens with which
 	// clients may register, each any number of times. A token holds at least 128

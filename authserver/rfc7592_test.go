@@ -28,7 +28,7 @@ func TestRFC7592_Section2_1_Read(t *testing.T) {
 // Whether there is such a client is told to nobody who has not its token.
 func TestRFC7592_Section2_1_TakesTheTokenOfTheClient(t *testing.T) {
 	t.Parallel()
-	i := startRegistering(t)
+	i := startRegistering(t, func(c *authserver.Config) { c.Clients[0].RegistrationTokenHash = authserver.HashOf(shop.secret) })
 	r, other := i.registrant(""), i.registrant("")
 	bodies := map[string]bool{}
 	for name, row := range map[string]struct{ url, token string }{

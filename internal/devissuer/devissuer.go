@@ -58,7 +58,7 @@ func parseFlags(args []string, stores *Stores, stderr io.Writer) (options, error
 	fs.StringVar(&o.issuer, "issuer", "", "the issuer's `URL`, if it is not http:// and the address")
 	fs.StringVar(&o.config, "config", "", "read issuer, clients, users and resources from this JSON `file`")
 	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8, or a private JWK), made if it is not there")
-	fs.BoolVar(&o.register, "register", false, "let any client register itself, or be known by a document (RFC 7591, client ID metadata); on loopback only")
+	fs.BoolVar(&o.register, "register", false, "let any client register itself (RFC 7591), or be known by a client ID metadata document")
 	if stores != nil {
 		fs.Func("store", stores.Usage, func(name string) error {
 			if o.store = name; name == "" {
