@@ -72,8 +72,6 @@ func (d *documents) client(id string, document []byte) (*Client, error) {
 		return nil, errors.New("client_id: is not the URL of the document")
 	case m.ClientSecret != nil || m.SecretExpiry != nil:
 		return nil, errors.New("client_secret, client_secret_expires_at: must not be in a document that anybody can read")
-	case len(m.RedirectURIs) == 0:
-		return nil, errors.New("redirect_uris: required")
 	case m.ResponseTypes != nil && !slices.Contains(m.ResponseTypes, responseTypeCode):
 		return nil, errors.New("response_types: code is not there")
 	}
