@@ -68,6 +68,7 @@ type tokenResponse struct {
 	Scope       string `json:"scope,omitempty"`
 
 	RefreshToken    string `json:"refresh_token,omitempty"`
+	IDToken         string `json:"id_token,omitempty"`          // OpenID Connect Core section 3.1.3.3
 	IssuedTokenType string `json:"issued_token_type,omitempty"` // RFC 8693 section 2.2.1
 }
 
@@ -83,7 +84,7 @@ func (s *Server) issue(ctx context.Context, r *request, a *authorization) (*toke
 
 // mint makes an access token for what was authorized, bound to the key that the
 // request shows, if it shows one, and what there is to tell once it is handed out.
-// A JWT costs no write.
+// With openid there is an ID token, too. A JWT costs no write.
 func (s *Server) mint(ctx context.Context, r *request, a *authorization) (*tokenResponse, Event, error) {
 	if err := r.holds(a.Confirmation); err != nil {
 		return nil, Event{}, err
@@ -127,6 +128,11 @@ func (s *Server) mint(ctx context.Context, r *request, a *authorization) (*token
 		ExpiresIn:   int64(expiry.Sub(now) / time.Second),
 		Scope:       c.Scope,
 	}
+	if hasOpenID(c.Scope) {
+		if answer.IDToken, err = s.idToken(ctx, a, c, token); err != nil {
+			return nil, Event{}, err
+		}
+	}
 	return answer, Event{
 		Type: EventTokenIssued, ClientID: c.ClientID, Subject: c.Subject, GrantType: r.form.Get("grant_type"),
 		Grant: c.grant(), TokenID: c.ID, Scope: c.Scope, Audience: a.Audience,
@@ -135,19 +141,32 @@ func (s *Server) mint(ctx context.Context, r *request, a *authorization) (*token
 
 // sign makes a JWT of c.
 func (s *Server) sign(ctx context.Context, c *claims) (string, error) {
-	if err := s.syncKeys(ctx); err != nil {
+	key, err := s.signer(ctx)
+	if err != nil {
 		return "", err
 	}
+	return key.sign(accessTokenType, c)
+}
+
+// signer returns the key that signs now.
+func (s *Server) signer(ctx context.Context) (*ringKey, error) {
+	if err := s.syncKeys(ctx); err != nil {
+		return nil, err
+	}
 	s.rotateWhenDue(ctx)
-	key := s.keys.signer(s.now())
+	return s.keys.signer(s.now()), nil
+}
+
+// sign makes a JWT of a type.
+func (k *ringKey) sign(typ string, c jwt.Claims) (string, error) {
 	t := jwt.Token{
-		Method: key.method,
-		Header: map[string]any{"typ": accessTokenType, "alg": key.Algorithm, "kid": key.ID},
+		Method: k.method,
+		Header: map[string]any{"typ": typ, "alg": k.Algorithm, "kid": k.ID},
 		Claims: c,
 	}
-	token, err := t.SignedString(key.Signer)
+	token, err := t.SignedString(k.Signer)
 	if err != nil {
-		return "", fmt.Errorf("signing with key %q: %w", key.ID, err)
+		return "", fmt.Errorf("signing with key %q: %w", k.ID, err)
 	}
 	if len(token) > maxToken { // nobody would read it, this server included
 		return "", refuse(invalidScope, "the token would be too long: narrow it by scope and resource")
@@ -215,34 +234,43 @@ func (s *Server) stored(ctx context.Context, token string) (*claims, error) {
 }
 
 // verified reads a JWT that one of the published keys signed as an access token.
-// Its type keeps out what the same keys sign for another purpose (RFC 8725
-// section 3.11).
 func (s *Server) verified(ctx context.Context, token string) (*claims, error) {
-	var h struct {
-		Typ string `json:"typ"`
-		Alg string `json:"alg"`
-		Kid string `json:"kid"`
-	}
-	header, payload, signature, ok := jose.Split(token)
-	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != accessTokenType {
-		return nil, ErrNotFound
-	}
-	key, err := s.verifier(ctx, h.Kid)
+	payload, err := s.signedHere(ctx, token, accessTokenType)
 	if err != nil {
 		return nil, err
-	}
-	if key == nil || key.Algorithm != h.Alg {
-		return nil, ErrNotFound
-	}
-	sig, err := jose.Decode(nil, signature)
-	if err != nil || key.method.Verify(token[:len(header)+1+len(payload)], sig, key.public) != nil {
-		return nil, ErrNotFound
 	}
 	c := &claims{}
 	if !readPart(payload, c) || c.Issuer != s.issuer || c.ExpiresAt == nil || c.ID == "" {
 		return nil, ErrNotFound
 	}
 	return c, nil
+}
+
+// signedHere returns the payload part of a JWT of a type that one of the published
+// keys signed, or ErrNotFound. The type keeps out what the same keys sign for
+// another purpose (RFC 8725 section 3.11).
+func (s *Server) signedHere(ctx context.Context, token, typ string) (string, error) {
+	var h struct {
+		Typ string `json:"typ"`
+		Alg string `json:"alg"`
+		Kid string `json:"kid"`
+	}
+	header, payload, signature, ok := jose.Split(token)
+	if !ok || len(token) > maxToken || !readPart(header, &h) || h.Typ != typ {
+		return "", ErrNotFound
+	}
+	key, err := s.verifier(ctx, h.Kid)
+	if err != nil {
+		return "", err
+	}
+	if key == nil || key.Algorithm != h.Alg {
+		return "", ErrNotFound
+	}
+	sig, err := jose.Decode(nil, signature)
+	if err != nil || key.method.Verify(token[:len(header)+1+len(payload)], sig, key.public) != nil {
+		return "", ErrNotFound
+	}
+	return payload, nil
 }
 
 func readPart(part string, v any) bool {

@@ -20,6 +20,9 @@ type authorization struct {
 	// will do.
 	Confirmation *confirmation `json:"cnf,omitempty"`
 
+	// Nonce is that of the authorization request, for the ID token of its code.
+	Nonce string `json:"nonce,omitempty"`
+
 	// Actor is who acts for the subject, if it is not the subject (RFC 8693
 	// section 4.1).
 	Actor *actor `json:"act,omitempty"`
@@ -40,17 +43,23 @@ func (ar *authorizationRequest) allowedBy(n *session) authorization {
 		Audience: ar.audience,
 		AuthTime: n.AuthTime,
 		ACR:      n.ACR,
+		Nonce:    ar.nonce,
 
 		Confirmation: ar.confirmation,
 	}
 }
 
-// within returns what of an authorization its client is still registered for.
-func (a authorization) within(c *client) (authorization, error) {
+// within returns what of an authorization its client is still registered for. The
+// userinfo endpoint goes with openid.
+func (a authorization) within(c *client, userinfo string) (authorization, error) {
 	held, _ := parseScope(a.Scope)
 	a.Scope = strings.Join(common(held, c.scopes), " ")
-	if a.Audience = common(a.Audience, c.Audience); len(a.Audience) == 0 {
-		return a, refuse(invalidTarget, "the client is no longer registered for what was granted")
+	targets := c.Audience
+	if hasOpenID(a.Scope) {
+		targets = with(targets, userinfo)
+	}
+	if a.Audience = common(a.Audience, targets); len(a.Audience) == 0 {
+		return a, refuse(invalidTarget, "the client is not registered for what was granted, or asks for nothing of it")
 	}
 	return a, nil
 }

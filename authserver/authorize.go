@@ -16,7 +16,7 @@ import (
 // all of it again.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
-		s.authorizeByGet(w, r)
+		s.byGet(w, r, authorizePath)
 		return
 	}
 	params, err := parseQuery(r.URL.RawQuery)
@@ -37,15 +37,15 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.proceed(w, r, ar, n)
 }
 
-// authorizeByGet has the browser send an authorization request by GET that a page
-// of the client posted: the cookie, which is SameSite=Lax, comes along only then.
-func (s *Server) authorizeByGet(w http.ResponseWriter, r *http.Request) {
+// byGet has the browser send a request to path by GET that a page of the client
+// posted: the cookie, which is SameSite=Lax, comes along only then.
+func (s *Server) byGet(w http.ResponseWriter, r *http.Request, path string) {
 	form, err := readBody(w, r)
 	if err != nil {
 		s.writeErrorPage(w, r, nil, err)
 		return
 	}
-	seeOther(w, s.path+authorizePath+"?"+form.Encode())
+	seeOther(w, s.path+path+"?"+form.Encode())
 }
 
 func parseQuery(query string) (url.Values, error) {
@@ -69,6 +69,8 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, ar *authorizati
 		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "nobody is signed in, or not lately enough, and prompt is none"))
 	case signIn:
 		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
+	case !ar.isAbout(n): // OpenID Connect Core section 3.1.2.1
+		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "somebody else has signed in than id_token_hint is about"))
 	case asked && ar.isSilent():
 		s.refuseAuthorization(w, r, ar, refuse(consentRequired, "the person has to be asked, and prompt is none"))
 	case asked:
@@ -180,6 +182,8 @@ func foreignForm(r *http.Request, secret, path string, form url.Values) *refusal
 	code := parseUserCode(cmp.Or(form.Get(userCodeParam), params.Get(userCodeParam)))
 	switch {
 	case err != nil || !isSameOrigin(r):
+	case path == signOutPath:
+		refused.again = logoutPath + "?" + params.Encode()
 	case path == devicePath || params.Has(userCodeParam):
 		refused.again = devicePath + "?" + deviceQuery(code)
 	case normalQuery(params) != "":

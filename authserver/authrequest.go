@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/countermark/countermark/internal/strictjson"
 )
@@ -38,8 +36,8 @@ const (
 // authorizationParams are those of an authorization request that mean something
 // here. Others are ignored (RFC 6749 section 3.1), not kept, and not carried on.
 var authorizationParams = []string{
-	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "login_hint", "max_age", "prompt", "redirect_uri",
-	"request", "request_uri", "resource", "response_mode", "response_type", "scope", "state",
+	"client_id", "code_challenge", "code_challenge_method", dpopJKT, "id_token_hint", "login_hint", "max_age", "nonce", "prompt",
+	"redirect_uri", "request", "request_uri", "resource", "response_mode", "response_type", "scope", "state",
 }
 
 // An authorizationRequest is what a client asks of a person (RFC 6749 section
@@ -57,6 +55,8 @@ type authorizationRequest struct {
 	challenge    string
 	prompt       []string
 	maxAge       int64 // seconds; negative: any
+	nonce        string
+	subject      string // whom the id_token_hint is about; empty: anybody
 	loginHint    string
 	confirmation *confirmation // the key that the code is bound to, nil if to none
 
@@ -94,11 +94,16 @@ func (s *Server) readAuthorization(ctx context.Context, params url.Values, resum
 		}
 		ar.pushed = uri // what else is in the query does not count (RFC 9126 section 4)
 	}
-	if err := ar.check(params, nil); err != nil {
+	if err := ar.check(params, s.userinfo(), nil); err != nil {
 		return ar, err
 	}
 	if ar.client.RequirePushedRequests && ar.pushed == "" {
 		return ar, refuse(invalidRequest, "the client is registered for pushed authorization requests only")
+	}
+	if hint, err := s.idTokenHint(ctx, params.Get("id_token_hint")); err != nil {
+		return ar, err
+	} else if hint != nil {
+		ar.subject = hint.Subject
 	}
 	return ar, nil
 }
@@ -151,7 +156,7 @@ func (s *Server) pushedParams(ctx context.Context, uri string, c *client, resume
 // check checks the parameters of ar.client's request and keeps what they say: the
 // redirect URI first, for as long as it is not sure, nobody is sent anywhere. The
 // key is the one that the request proved, nil if it proved none.
-func (ar *authorizationRequest) check(params url.Values, proved *confirmation) error {
+func (ar *authorizationRequest) check(params url.Values, userinfo string, proved *confirmation) error {
 	uri, ok := ar.client.redirectURI(params.Get("redirect_uri"))
 	if !ok || len(params["redirect_uri"]) > 1 {
 		return refuse(invalidRequest, "redirect_uri must be sent once, and be one that the client is registered for")
@@ -185,33 +190,26 @@ func (ar *authorizationRequest) check(params url.Values, proved *confirmation) e
 	if err := ar.checkPrompt(params); err != nil {
 		return err
 	}
+	if err := ar.checkNonce(params); err != nil {
+		return err
+	}
+	if err := ar.checkAccess(params, userinfo); err != nil {
+		return err
+	}
+	var err error
+	ar.confirmation, err = ar.client.codeKey(params.Get(dpopJKT), proved)
+	return err
+}
+
+// checkAccess keeps what is asked for: which scope, where.
+func (ar *authorizationRequest) checkAccess(params url.Values, userinfo string) error {
 	asked := &request{form: params, client: ar.client}
 	var err error
 	if ar.scope, err = asked.scope(); err != nil {
 		return err
 	}
-	if ar.audience, err = asked.audience(); err != nil {
-		return err
-	}
-	ar.confirmation, err = ar.client.codeKey(params.Get(dpopJKT), proved)
+	ar.audience, err = asked.personalAudience(ar.scope, userinfo)
 	return err
-}
-
-// check takes the response_mode and sees to it that the state will arrive as it
-// is: what HTML cannot hold, a form cannot post.
-func (to *reply) check(modes []string) error {
-	if len(modes) == 0 || len(modes) == 1 && modes[0] == "" {
-		return nil
-	}
-	if len(modes) > 1 || !slices.Contains(responseModes, modes[0]) {
-		return refuse(invalidRequest, "response_mode must be query or form_post")
-	}
-	if modes[0] == modeFormPost && (!utf8.ValidString(to.state) || strings.ContainsFunc(to.state, unicode.IsControl)) {
-		to.state = ""
-		return refuse(invalidRequest, "with response_mode form_post, state must be text without control characters")
-	}
-	to.mode = modes[0]
-	return nil
 }
 
 // checkChallenge wants PKCE (RFC 7636 section 4.3), of every client: it also
@@ -275,10 +273,17 @@ func (ar *authorizationRequest) forms() string {
 // isSilent reports whether no page may be shown.
 func (ar *authorizationRequest) isSilent() bool { return slices.Contains(ar.prompt, promptNone) }
 
+// isAbout reports whether n is the session of whom the client means, if it says so.
+func (ar *authorizationRequest) isAbout(n *session) bool {
+	return ar.subject == "" || ar.subject == n.Subject
+}
+
 // wantsSignIn reports whether the person has to sign in, whose session n is.
 func (ar *authorizationRequest) wantsSignIn(n *session, now time.Time) bool {
 	switch {
-	case n.Subject == "" || slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
+	case n.Subject == "" || !ar.isAbout(n):
+		return true
+	case slices.Contains(ar.prompt, promptLogin) || slices.Contains(ar.prompt, promptSelectAccount) || ar.maxAge == 0:
 		return true
 	default:
 		return ar.maxAge > 0 && now.Unix()-n.AuthTime > ar.maxAge

@@ -34,7 +34,7 @@ func (s *Server) bind(ctx context.Context, r *request) error {
 	if r.client.TLSClientCertificateBoundAccessTokens {
 		return s.bindToCertificate(r)
 	}
-	proved, err := s.provedKey(ctx, r, tokenPath)
+	proved, err := s.provedKey(ctx, r, tokenPath, "")
 	if err != nil {
 		return err
 	}
@@ -49,20 +49,28 @@ func (s *Server) bindToCertificate(r *request) error {
 	if len(r.http.Header.Values("DPoP")) > 0 {
 		return refuse(invalidRequest, "the client's tokens are bound to its certificate, not to a DPoP key")
 	}
-	cert := s.certificate(r.http)
-	if cert == nil {
+	if r.confirmation = s.shownCertificate(r.http); r.confirmation == nil {
 		return refuse(invalidRequest, "a client certificate is required, to which the client's tokens are bound")
 	}
-	sum := sha256.Sum256(cert.Raw)
-	r.confirmation = &confirmation{X5TS: jose.Encode(sum[:])}
 	return nil
 }
 
+// shownCertificate returns the certificate that came with a request as what binds a
+// token to it, nil if there is none.
+func (s *Server) shownCertificate(r *http.Request) *confirmation {
+	cert := s.certificate(r)
+	if cert == nil {
+		return nil
+	}
+	sum := sha256.Sum256(cert.Raw)
+	return &confirmation{X5TS: jose.Encode(sum[:])}
+}
+
 // provedKey returns the key of the DPoP proof that came with a request to the
-// endpoint at path, nil if there is none (RFC 9449 section 5). The proof is used
-// up by it, so it is looked at once, when the client is known and before
-// anything else that can be used only once.
-func (s *Server) provedKey(ctx context.Context, r *request, path string) (*confirmation, error) {
+// endpoint at path, with an access token if that is not empty, nil if there is none
+// (RFC 9449 section 5). The proof is used up by it, so it is looked at once, when
+// the client is known and before anything else that can be used only once.
+func (s *Server) provedKey(ctx context.Context, r *request, path, token string) (*confirmation, error) {
 	headers := r.http.Header.Values("DPoP")
 	switch len(headers) {
 	case 0:
@@ -73,7 +81,7 @@ func (s *Server) provedKey(ctx context.Context, r *request, path string) (*confi
 	}
 	now := s.now()
 	proof, err := s.proofs.Check(&dpop.Request{
-		Proof: headers[0], Method: r.http.Method, URL: s.base + path,
+		Proof: headers[0], Method: r.http.Method, URL: s.base + path, Token: token,
 	}, now)
 	if s.proofs.Nonces != nil && (err == nil || errors.Is(err, dpop.ErrNonce)) {
 		r.header.Set("DPoP-Nonce", s.proofs.Nonces.At(now)) // section 8.2: also with what succeeds, for the next request

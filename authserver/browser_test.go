@@ -120,7 +120,7 @@ func (i *issuer) browser() *browser {
 type screen struct {
 	answer
 	at     *url.URL
-	title  string
+	title  string // the heading
 	text   string
 	action string
 	link   string     // the last one
@@ -299,7 +299,7 @@ func (s *screen) parse(t testing.TB) {
 			return n.Attr[i].Val
 		}
 		switch {
-		case n.Type == html.TextNode && n.Parent.Data == "title":
+		case n.Type == html.TextNode && n.Parent.Data == "h1":
 			s.title = n.Data
 		case n.Type == html.TextNode && n.Parent.Data != "style" && n.Parent.Data != "script":
 			s.text += n.Data + " "

@@ -38,7 +38,7 @@ func startWalk(t *testing.T, path string) *walk {
 	}
 	var none *authority
 	owner, certificate := none.issue(t, nil)
-	w.issuer = startWeb(t, path, withSPA, withRefresh, withRegistration, withDocuments, trusting(t, w.assertAs, nil), func(c *authserver.Config) {
+	w.issuer = startWeb(t, path, withSPA, withOpenID, withClaims(claimsOfAlice), withRefresh, withRegistration, withDocuments, trusting(t, w.assertAs, nil), func(c *authserver.Config) {
 		c.ClientCertificate = func(r *http.Request) *x509.Certificate {
 			if r.Header.Get("X-Certificate") == "" {
 				return nil
@@ -270,6 +270,48 @@ func walkThrough(t *testing.T, w *walk) {
 				if a := w.ask(shop, w.proof(w.keys[alg], nil)); a.status != 200 || a.member("token_type") != "DPoP" {
 					t.Errorf("%s: %d %s", alg, a.status, a.body)
 				}
+			}
+		},
+		"userinfo_endpoint": func() {
+			if a := w.atUserinfo(http.MethodGet, w.openID(web).member("access_token")); w.at("userinfo_endpoint") != "/userinfo" || a.member("sub") == "" {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		},
+		"end_session_endpoint": func() {
+			b := w.browser()
+			s := b.get(w.url + w.at("end_session_endpoint") + "?id_token_hint=" + b.arrives())
+			if s.title != "Signed out" || b.isSignedIn() {
+				t.Errorf("%d %s", s.status, s.body)
+			}
+		},
+		"id_token_signing_alg_values_supported": func() {
+			header, _ := w.idToken(w.openID(web))
+			if list := w.texts("id_token_signing_alg_values_supported"); !slices.Equal(list, []string{fmt.Sprint(header["alg"])}) {
+				t.Errorf("%v, and an ID token has %v", list, header["alg"])
+			}
+		},
+		"subject_types_supported": func() { // public: the same sub for every client
+			_, one := w.idToken(w.openID(web))
+			_, other := w.idToken(w.openID(portal))
+			if !slices.Equal(w.texts("subject_types_supported"), []string{"public"}) || one["sub"] != other["sub"] {
+				t.Error(one["sub"], other["sub"])
+			}
+		},
+		"scopes_supported": func() {
+			for _, scope := range w.texts("scopes_supported") {
+				a := w.openID(web, "scope", "openid "+scope)
+				if about := w.atUserinfo(http.MethodGet, a.member("access_token")).object(); scope != "openid" && len(about) < 2 {
+					t.Errorf("%s: %v", scope, about)
+				}
+			}
+		},
+		"claims_supported": func() {
+			a := w.openID(web, "nonce", "n")
+			_, told := w.idToken(a)
+			maps.Copy(told, w.atUserinfo(http.MethodGet, a.member("access_token")).object())
+			delete(told, "at_hash") // about the access token
+			if list := slices.Sorted(slices.Values(w.texts("claims_supported"))); !slices.Equal(list, slices.Sorted(maps.Keys(told))) {
+				t.Errorf("%v, and these are told: %v", list, told)
 			}
 		},
 		"tls_client_certificate_bound_access_tokens": func() {}, // TestRFC8705_Section3, over TLS

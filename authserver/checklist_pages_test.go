@@ -153,17 +153,24 @@ func TestPoint10_PagesAreSelfContained(t *testing.T) {
 		if !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "unsafe") {
 			t.Errorf("%s: %s", name, policy)
 		}
-		for _, tag := range []string{"style", "script"} {
-			for _, m := range regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllSubmatch(s.body, -1) {
-				sum := sha256.Sum256(m[1])
-				if !strings.Contains(policy, tag+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
-					t.Errorf("%s: the browser would not take its %s %q: %s", name, tag, m[1], policy)
-				}
-			}
-		}
+		wantStyle(t, s)
 		body := strings.ReplaceAll(string(s.body), `<a href="/authorize?`, "") // which loads nothing
 		if m := regexp.MustCompile(`(?i) (src|href|style|on[a-z]+)=|<(script|link|img|iframe|base|meta http-equiv)[ >]`).FindAllString(body, -1); len(m) > 0 && name != "form_post" || len(m) > 1 {
 			t.Errorf("%s: %q", name, m)
+		}
+	}
+}
+
+// wantStyle demands that the browser heeds the style and the script of a page.
+func wantStyle(t *testing.T, s *screen) {
+	t.Helper()
+	policy := s.header.Get("Content-Security-Policy")
+	for _, tag := range []string{"style", "script"} {
+		for _, m := range regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllSubmatch(s.body, -1) {
+			sum := sha256.Sum256(m[1])
+			if !strings.Contains(policy, tag+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'") {
+				t.Errorf("%s: the browser would not take its %s %q: %s", s.title, tag, m[1], policy)
+			}
 		}
 	}
 }

@@ -77,11 +77,20 @@ type Client struct {
 	// They are compared byte for byte, but for the port of http on 127.0.0.1 and
 	// [::1]. Required for authorization_code.
 	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	// PostLogoutRedirectURIs are where a person may be sent back to after the client
+	// had them signed out (OpenID Connect RP-Initiated Logout section 3.1): what may
+	// be among RedirectURIs, compared byte for byte without exception. Empty means
+	// that they stay on a page of the server.
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	// Scope holds the scopes that the client may ask for, separated by spaces,
-	// 256 at most. A request without scope gets them all. Empty means none.
+	// 256 at most. A request without scope gets them all. With openid the client
+	// learns who signed in, and may ask the userinfo endpoint by the scopes profile,
+	// email, address and phone (OpenID Connect Core section 5.4); where no person
+	// signs in, openid is left out. Empty means none.
 	Scope string `json:"scope,omitempty"`
 	// Audience are the resources that the client may get tokens for, compared
-	// byte for byte. A request without resource gets one token for them all. A
+	// byte for byte. A request without resource gets one token for them all. What
+	// has openid is for the userinfo endpoint, too, which needs no place here. A
 	// name that is no absolute URI, as api is not, can be had in this way alone:
 	// as resource it is refused (RFC 8707 section 2). Empty means none.
 	Audience []string `json:"audience,omitempty"`
@@ -182,6 +191,11 @@ func newClient(c *Client, parse keyParser) (*client, error) {
 			return nil, fmt.Errorf("redirect_uris[%d]: %w", i, err)
 		}
 	}
+	for i, u := range c.PostLogoutRedirectURIs {
+		if err := checkRedirectURI(u); err != nil {
+			return nil, fmt.Errorf("post_logout_redirect_uris[%d]: %w", i, err)
+		}
+	}
 	for i, a := range c.Audience {
 		if err := checkAudience(a); err != nil {
 			return nil, fmt.Errorf("audience[%d]: %w", i, err)
@@ -218,6 +232,7 @@ func (c *Client) clone() *Client {
 	n := *c
 	n.GrantTypes = slices.Clone(c.GrantTypes)
 	n.RedirectURIs = slices.Clone(c.RedirectURIs)
+	n.PostLogoutRedirectURIs = slices.Clone(c.PostLogoutRedirectURIs)
 	n.Audience = slices.Clone(c.Audience)
 	n.JWKS = slices.Clone(c.JWKS)
 	n.TokenExchangeAudience = slices.Clone(c.TokenExchangeAudience)

@@ -152,7 +152,7 @@ func (s *Server) checked(found foundClient) (*client, error) {
 		return c, nil
 	}
 	c, err := newStoredClient(found.Client, s.parsed.parse)
-	if err == nil && s.subjects[found.ClientID] {
+	if err == nil && s.subjects[found.ClientID] != nil {
 		err = errors.New("client_id: is the Subject of a user (RFC 9068 section 5)")
 	}
 	if err != nil {

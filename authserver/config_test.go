@@ -80,6 +80,16 @@ func TestNew_ErrorsNameTheField(t *testing.T) {
 		`Config.Users[1].Subject: is the client_id`:           func(c *authserver.Config) { c.Users[1].Subject = shop.id },
 		`Config.Users[1].Username: another`:                   func(c *authserver.Config) { c.Users[1].Username = c.Users[0].Username },
 		`Config.Users[1].Username: must be`:                   func(c *authserver.Config) { c.Users[1].Username = "" },
+		`Config.Users[1].Claims: json: unsupported type: func()`: func(c *authserver.Config) {
+			c.Users[1].Claims = map[string]any{"name": func() {}}
+		},
+		`Config.FindUser: goes with Login`: func(c *authserver.Config) { c.FindUser = (&directory{}).find },
+		`Config.Clients[0] ("shop"): post_logout_redirect_uris[1]: must use https`: client(func(c *authserver.Client) {
+			c.PostLogoutRedirectURIs = []string{"https://shop.example/bye", "http://shop.example/bye"}
+		}),
+		`Config.Clients[0] ("shop"): post_logout_redirect_uris[0]: must not have a parameter`: client(func(c *authserver.Client) {
+			c.PostLogoutRedirectURIs = []string{"https://shop.example/bye?state=x"}
+		}),
 		`Config.Login: is in place of Users`: func(c *authserver.Config) {
 			c.Login = func(context.Context, string, string) (authserver.User, error) { return authserver.User{}, nil }
 		},

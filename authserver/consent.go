@@ -65,7 +65,7 @@ func (ar *authorizationRequest) consentEvent(n *session) Event {
 
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, n *session) {
 	secret := s.browser(w, r)
-	content := &page{
+	content := &Page{
 		name:     "consent.html",
 		forms:    ar.forms(),
 		Title:    "Allow access?",
@@ -73,7 +73,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authori
 		Form:     s.newForm(secret, consentPath, ar.query),
 		Seen:     ar.seen(secret),
 		User:     n.Username,
-		Scopes:   strings.Fields(ar.scope),
+		Scopes:   pageScopes(ar.scope),
 		Audience: ar.audience,
 		Host:     redirectHost(ar.reply.uri),
 	}
@@ -152,20 +152,5 @@ func (c *client) displayName() string {
 		return redirectHost(c.ClientID) + " (" + c.ClientName + ")"
 	default:
 		return c.ClientName
-	}
-}
-
-// redirectHost says to people where they will be sent.
-func redirectHost(uri string) string {
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil:
-		return uri
-	case u.Scheme != "https" && u.Scheme != "http":
-		return "the app " + u.Scheme
-	case fetch.IsLoopback(u.Hostname()):
-		return u.Host + " (a program on this device)"
-	default:
-		return u.Host
 	}
 }

@@ -50,7 +50,7 @@ func (s *Server) authorizeDevice(ctx context.Context, r *request) (any, error) {
 		}
 	}
 	ar := &authorizationRequest{client: r.client}
-	if err := ar.checkDevice(params); err != nil {
+	if err := ar.checkDevice(params, s.userinfo()); err != nil {
 		return nil, err
 	}
 	until := s.now().Add(deviceCodeLifetime)
@@ -130,21 +130,15 @@ func (s *Server) byUserCode(ctx context.Context, code string) (*authorizationReq
 	if ar.client, err = s.claimed(ctx, d.ClientID); err != nil {
 		return nil, err
 	}
-	return ar, ar.checkDevice(d.Params)
+	return ar, ar.checkDevice(d.Params, s.userinfo())
 }
 
 // checkDevice keeps what a device asks for, if its client may have it.
-func (ar *authorizationRequest) checkDevice(params url.Values) error {
+func (ar *authorizationRequest) checkDevice(params url.Values, userinfo string) error {
 	if !ar.client.may(deviceGrant) {
 		return refuseGrant(deviceGrant)
 	}
-	asked := &request{form: params, client: ar.client}
-	var err error
-	if ar.scope, err = asked.scope(); err != nil {
-		return err
-	}
-	ar.audience, err = asked.audience()
-	return err
+	return ar.checkAccess(params, userinfo)
 }
 
 func (s *Server) deviceRecord(ctx context.Context, key Hash) (*deviceRecord, error) {

@@ -85,7 +85,7 @@ func (s *Server) refuseUserCode(w http.ResponseWriter, r *http.Request, c *clien
 }
 
 func (s *Server) showDevice(w http.ResponseWriter, r *http.Request, status int, code, problem string) {
-	s.pages.write(w, status, &page{
+	s.pages.write(w, status, &Page{
 		name:     "device.html",
 		forms:    "'self'",
 		Title:    "Connect a device",
@@ -109,7 +109,7 @@ func (s *Server) decideDevice(w http.ResponseWriter, r *http.Request, ar *author
 		if n == nil {
 			title = "Access denied"
 		}
-		s.pages.write(w, http.StatusOK, &page{
+		s.pages.write(w, http.StatusOK, &Page{
 			name: "devicedone.html", forms: "'none'", Title: title, Client: ar.client.displayName(), Denied: n == nil,
 		})
 	}

@@ -15,6 +15,10 @@
 //	GET  /device      asks a person for the code that their device shows, as POST does
 //	POST /device_authorization
 //	                  begins what a person ends there (RFC 8628)
+//	GET  /userinfo    what a client may know of a person, as POST does (OpenID Connect
+//	                  Core section 5.3)
+//	GET  /end_session signs a person out, as POST does (OpenID Connect RP-Initiated
+//	                  Logout), after POST /logout if they have to be asked
 //	POST /token       authorization_code, refresh_token and client_credentials (RFC
 //	                  6749), device codes (RFC 8628), the assertions of others (RFC
 //	                  7523), token exchange (RFC 8693)
@@ -26,8 +30,8 @@
 //
 // The metadata is at both well-known places, /.well-known/oauth-authorization-server
 // and /.well-known/openid-configuration; for an issuer with a path, where RFC
-// 8414 sections 3.1 and 5 put them. The first six are there if people can sign in
-// at all: with [Config.Users] or [Config.Login].
+// 8414 sections 3.1 and 5 put them. Those before /token are there if people can sign
+// in at all: with [Config.Users] or [Config.Login].
 //
 // # Authorization codes
 //
@@ -87,8 +91,13 @@
 // People are asked whether a client may have what it wants. They are not asked
 // again for 30 days what they allowed already, and not at all for clients with
 // [Client.SkipConsent]; but always where another program could pass itself off as
-// the client: a public one, or one on their own machine. prompt, max_age and login_hint are heard as
+// the client: a public one, or one on their own machine. prompt, max_age, login_hint and id_token_hint are heard as
 // OpenID Connect Core section 3.1.2.1 has them.
+//
+// The pages are plain HTML, for light and dark, phone and desktop, keyboard and
+// screen reader. [Config.Pages] gives them a name, a logo and templates of one's own.
+// With [Config.Development], for a developer's machine alone, each of [Config.Users]
+// is one click.
 //
 // The pages carry the request along, so that until somebody signs in the store
 // holds nothing of it. No page loads anything, runs a script (that of form_post
@@ -98,6 +107,40 @@
 // sends each form back as it came, hidden fields included, with username and
 // password filled in, then with decision=allow, or deny; a device's page wants
 // user_code.
+//
+// # OpenID Connect
+//
+// A client that asks for the scope openid learns who signed in, by an ID token that
+// comes with the access token of a code, of a device, or of a refresh token. It says
+// when and how the person signed in, repeats the nonce of the authorization request,
+// of up to 1024 bytes, and has nothing else of them: that is at /userinfo, for the
+// scopes profile, email, address and phone (OpenID Connect Core section 5.4). There
+// is one audience, the client, and so no azp.
+//
+// openid adds the URL of /userinfo to the aud of access tokens. A client that wants
+// one without it, which no API could use there, names what it is for as resource in
+// the token request, or a scope without openid when it refreshes. Where no person
+// signs in there is no openid: client credentials, assertions and token exchange get
+// a scope without it, and asking for it is an error.
+//
+// /userinfo takes tokens by the Authorization header alone, with proof of the key
+// that they are bound to. What it tells is as [Config.Users] or [Config.FindUser]
+// has it at that moment. A person whom those do not know any more has no use of a
+// session, and nobody of what they allowed; the access tokens that are out last
+// until they expire, but not at /userinfo.
+//
+// An ID token has the typ JWT, and is no access token anywhere: those are at+jwt.
+// Its algorithm is that of the signing key, ES256 unless [Config.Keys] has another;
+// a client that takes RS256 alone needs such a key.
+//
+// At /end_session a client has a person signed out. Who is meant by the ID token that
+// comes along, expired or not, is signed out at once; anybody else is asked, for the
+// link may be anybody's. The browser goes back only to what is among
+// [Client.PostLogoutRedirectURIs]. That ends the session, and nothing that the person
+// let clients do: their refresh tokens last. Other clients are not told.
+//
+// Request objects, the claims parameter, encrypted ID tokens and pairwise subjects
+// are not there.
 //
 // # Tokens
 //
@@ -158,7 +201,7 @@
 // # Events
 //
 // What happens goes to [Config.Audit], and to [Config.Logger] as records of the
-// same content: who signed in or failed to, what people allowed, tokens issued,
+// same content: who signed in or out or failed to, what people allowed, tokens issued,
 // requests refused, grants revoked, keys rotated. See [Event]. None holds a secret.
 //
 // # Clients

@@ -2,6 +2,7 @@ package authserver
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,12 +17,15 @@ const (
 	introspectPath = "/introspect"
 	revokePath     = "/revoke"
 	jwksPath       = "/jwks"
+	userinfoPath   = "/userinfo"
 
 	authorizePath = "/authorize"
 	signInPath    = "/login"
 	consentPath   = "/consent"
 	parPath       = "/par"
 	devicePath    = "/device"
+	logoutPath    = "/end_session"
+	signOutPath   = "/logout"
 
 	deviceAuthorizationPath = "/device_authorization"
 )
@@ -65,6 +69,14 @@ type authorizationMetadata struct {
 	DeviceEndpoint        string   `json:"device_authorization_endpoint"` // RFC 8628 section 4
 	RequestParam          bool     `json:"request_parameter_supported"`
 	RequestURIParam       bool     `json:"request_uri_parameter_supported"` // true where it is left out
+
+	// OpenID Connect Discovery section 3.
+	UserinfoEndpoint string   `json:"userinfo_endpoint"`
+	EndSession       string   `json:"end_session_endpoint"` // RP-Initiated Logout section 2.1
+	IDTokenAlgs      []string `json:"id_token_signing_alg_values_supported"`
+	SubjectTypes     []string `json:"subject_types_supported"`
+	Scopes           []string `json:"scopes_supported"` // those that have a meaning here; APIs have theirs
+	Claims           []string `json:"claims_supported"`
 }
 
 func (s *Server) metadata() metadata {
@@ -106,6 +118,19 @@ func (s *Server) metadata() metadata {
 			IssuerInResponse:      true,
 			PushedEndpoint:        s.base + parPath,
 			DeviceEndpoint:        s.base + deviceAuthorizationPath,
+
+			UserinfoEndpoint: s.userinfo(),
+			EndSession:       s.base + logoutPath,
+			IDTokenAlgs:      s.keys.algorithms(s.now()),
+			SubjectTypes:     []string{"public"},
+			Scopes:           []string{openIDScope},
+			Claims:           []string{"acr", "aud", "auth_time", "exp", "iat", "iss", "nonce", "sub"},
+		}
+		if s.findUser != nil {
+			for _, scope := range slices.Sorted(maps.Keys(scopeClaims)) {
+				m.Scopes = append(m.Scopes, scope)
+				m.Claims = append(m.Claims, scopeClaims[scope]...)
+			}
 		}
 	}
 	return m

@@ -142,7 +142,7 @@ func onceEach(params url.Values) error {
 // mentioned is how an error mentions a parameter: one that means nothing here may
 // be a secret in the wrong place.
 func mentioned(name string) string {
-	if slices.Contains(authorizationParams, name) || slices.Contains(formParams, name) {
+	if slices.Contains(authorizationParams, name) || slices.Contains(formParams, name) || slices.Contains(logoutParams, name) {
 		return name
 	}
 	return "a parameter"

@@ -21,6 +21,12 @@ const (
 	temporarilyUnavailable = "temporarily_unavailable"
 )
 
+// Error codes of RFC 6750 section 3.1.
+const (
+	invalidToken      = "invalid_token"
+	insufficientScope = "insufficient_scope"
+)
+
 // Error codes of an authorization response: RFC 6749 section 4.1.2.1, OpenID
 // Connect Core section 3.1.2.6, RFC 9101 section 6.
 const (
@@ -49,6 +55,7 @@ type refusal struct {
 	cause       error  // for the log alone, as is the next one
 	tried       string // the ID of a registered client whose secret was not the right one
 	detail      string // for who sent client metadata alone: what is wrong with it
+	scheme      string // that an access token has to be shown by, if it came by another
 	again       string // where in the issuer a person may begin again, if that is known
 }
 
@@ -107,10 +114,10 @@ func (s *Server) report(req *http.Request, c *client, err error) *refusal {
 // writeError answers with the error response that err stands for and tells of it.
 func (s *Server) writeError(w http.ResponseWriter, req *http.Request, c *client, err error) {
 	r := s.report(req, c, err)
-	switch r.status {
-	case http.StatusUnauthorized:
+	switch {
+	case r.code == invalidClient:
 		w.Header().Set("WWW-Authenticate", `Basic realm="`+s.issuer+`"`)
-	case http.StatusServiceUnavailable:
+	case r.status == http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 	}
 	writeJSON(w, r.status, map[string]string{"error": r.code, "error_description": r.description})

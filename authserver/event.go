@@ -57,6 +57,9 @@ const (
 	// EventSignIn is that a person signed in, or failed to, which Error tells:
 	// ClientID, Subject if they did, Error, Reason.
 	EventSignIn EventType = "sign-in"
+	// EventSignOut is that a person signed out, at the end-session endpoint:
+	// ClientID, Subject. What they let clients do goes on.
+	EventSignOut EventType = "sign-out"
 	// EventConsent is that a person let a client have what it asked for, or did
 	// not, which Error tells: ClientID, Subject, Scope, Audience, Error. It is
 	// not told of a person who was not asked.

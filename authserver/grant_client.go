@@ -5,7 +5,7 @@ import "context"
 // clientCredentials is the grant by which a client gets a token for itself
 // (RFC 6749 section 4.4). There is no refresh token: the client can ask again.
 func (s *Server) clientCredentials(ctx context.Context, r *request) (*tokenResponse, error) {
-	scope, err := r.scope()
+	scope, err := r.unattendedScope()
 	if err != nil {
 		return nil, err
 	}

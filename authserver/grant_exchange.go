@@ -53,7 +53,7 @@ func (s *Server) tokenExchange(ctx context.Context, r *request) (*tokenResponse,
 		acting = subject.Actor
 	}
 	held, _ := parseScope(subject.Scope)
-	scope, err := narrow(r.form.Get("scope"), common(held, r.client.scopes),
+	scope, err := narrow(r.form.Get("scope"), unattended(common(held, r.client.scopes)),
 		"scope goes beyond that of subject_token or what the client is registered for")
 	if err != nil {
 		return nil, err

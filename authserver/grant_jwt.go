@@ -113,9 +113,9 @@ func (t *trustedIssuer) subject(ctx context.Context, a *assertion) (string, erro
 // scope returns the scope to grant: what the request or else the assertion asks
 // for, within what issuer, assertion and client may have.
 func (t *trustedIssuer) scope(r *request, a *assertion) (string, error) {
-	allowed := common(r.client.scopes, t.scopes)
+	allowed := unattended(common(r.client.scopes, t.scopes))
 	if r.client.public() {
-		allowed = common(r.client.scopes, t.publicScopes)
+		allowed = unattended(common(r.client.scopes, t.publicScopes))
 	}
 	const beyond = "scope goes beyond what the client may have of the issuer of the assertion"
 	if a.scope != "" {

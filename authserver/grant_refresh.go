@@ -26,14 +26,18 @@ func (s *Server) refreshAccess(ctx context.Context, r *request) (*tokenResponse,
 		return nil, errBadRefresh()
 	case err != nil:
 		return nil, err
-	case !t.isFor(r.client, s),
+	}
+	switch theirs, err := s.isFor(ctx, t, r.client); {
+	case err != nil:
+		return nil, err
+	case !theirs,
 		t.expiry.Sub(s.now()) < time.Second: // an expires_in of 0 is to some clients one that was left out
 		return nil, errBadRefresh()
 	}
 	if err := r.holds(t.Confirmation); err != nil {
 		return nil, err
 	}
-	a, err := r.refreshed(&t.Authorization)
+	a, err := r.refreshed(&t.Authorization, s.userinfo())
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +70,8 @@ func errBadRefresh() error {
 // refreshed returns the authorization of the access token to issue: of what was
 // granted, and of what the client is still registered for, what the request asks
 // for. The refresh token keeps all that was granted (RFC 6749 section 6).
-func (r *request) refreshed(granted *authorization) (*authorization, error) {
-	a, err := granted.within(r.client)
+func (r *request) refreshed(granted *authorization, userinfo string) (*authorization, error) {
+	a, err := granted.within(r.client, userinfo)
 	if err != nil {
 		return nil, err
 	}
@@ -75,10 +79,15 @@ func (r *request) refreshed(granted *authorization) (*authorization, error) {
 	if a.Scope, err = narrow(r.form.Get("scope"), held, "scope goes beyond what was granted"); err != nil {
 		return nil, err
 	}
+	if a, err = a.within(r.client, userinfo); err != nil { // without openid, perhaps
+		return nil, err
+	}
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
 	}
-	a.Confirmation = nil // the code's: that of the refresh token counts
+	// The code's: the key of the refresh token counts, and the nonce came with the
+	// first ID token (OpenID Connect Core section 12.2).
+	a.Confirmation, a.Nonce = nil, ""
 	return &a, nil
 }
 

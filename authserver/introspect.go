@@ -74,7 +74,11 @@ func (s *Server) introspectRefresh(ctx context.Context, r *request, token string
 		return introspection{}, nil
 	case err != nil:
 		return nil, err
-	case t.spent || !t.isFor(r.client, s):
+	}
+	switch theirs, err := s.isFor(ctx, t, r.client); {
+	case err != nil:
+		return nil, err
+	case t.spent || !theirs:
 		return introspection{}, nil
 	default:
 		return introspection{

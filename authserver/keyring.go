@@ -205,6 +205,19 @@ func (r *keyring) published(now time.Time) []ringKey {
 	})
 }
 
+// algorithms returns those of the keys that sign at now, or will.
+func (r *keyring) algorithms(now time.Time) []string {
+	signer := r.signer(now)
+	var algs []string
+	for _, k := range *r.keys.Load() {
+		if k.ID == signer.ID || !k.idle && k.from.After(now) {
+			algs = append(algs, k.Algorithm)
+		}
+	}
+	slices.Sort(algs)
+	return slices.Compact(algs)
+}
+
 // signer returns the key that signs at now.
 func (r *keyring) signer(now time.Time) *ringKey { return signerAt(*r.keys.Load(), now) }
 

@@ -25,8 +25,10 @@ type notice struct {
 	Time   int64  `json:"time"`   // Unix seconds
 }
 
-// When says to people when it was.
-func (n notice) When() string { return time.Unix(n.Time, 0).UTC().Format("2 January 2006, 15:04 UTC") }
+// page returns the notice as people read it.
+func (n *notice) page() PageNotice {
+	return PageNotice{Client: n.Client, When: time.Unix(n.Time, 0).UTC().Format("2 January 2006, 15:04 UTC")}
+}
 
 // noticeKey is the key of one of a person's notices, of which each has a place. The
 // places of another period are others: those that expired may be there yet.
@@ -60,8 +62,8 @@ func (s *Server) leaveNotice(ctx context.Context, grant, subject string, n *noti
 }
 
 // takeNotices returns what a person should know, once.
-func (s *Server) takeNotices(ctx context.Context, subject string) ([]notice, error) {
-	var notices []notice
+func (s *Server) takeNotices(ctx context.Context, subject string) ([]PageNotice, error) {
+	var notices []PageNotice
 	now := s.now()
 	for n := range 2 * maxNotices { // of the period before as well
 		key := s.noticeKey(subject, noticePeriod(now)-int64(1-n/maxNotices), n%maxNotices)
@@ -78,7 +80,7 @@ func (s *Server) takeNotices(ctx context.Context, subject string) ([]notice, err
 		if err := strictjson.Unmarshal(r.Data, &one); err != nil {
 			return nil, fmt.Errorf("record of a notice: %w", err)
 		}
-		notices = append(notices, one)
+		notices = append(notices, one.page())
 	}
 	return notices, nil
 }
@@ -93,7 +95,7 @@ func (s *Server) afterSignIn(w http.ResponseWriter, r *http.Request, ar *authori
 	case len(notices) == 0:
 		seeOther(w, s.resumeURL(ar))
 	default:
-		s.pages.write(w, http.StatusOK, &page{
+		s.pages.write(w, http.StatusOK, &Page{
 			name: "notice.html", forms: "'none'", Title: "Before you go on", Notices: notices, Next: s.resumeURL(ar),
 		})
 	}

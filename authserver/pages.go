@@ -3,7 +3,6 @@ package authserver
 import (
 	"bytes"
 	"crypto/sha256"
-	"embed"
 	"encoding/base64"
 	"html/template"
 	"maps"
@@ -15,67 +14,14 @@ import (
 	"github.com/countermark/countermark/internal/fetch"
 )
 
-//go:embed ui
-var ui embed.FS
-
 // submitScript sends the one form of its page on.
 const submitScript = "document.forms[0].submit()"
-
-// A page is what a template of ui shows. Every one of them gets all of this; each
-// uses what it needs.
-type page struct {
-	name  string // of the template
-	forms string // where its forms may lead: the form-action of its CSP
-
-	Title   string
-	Style   template.CSS
-	Script  template.JS
-	Problem string // what went wrong
-	Again   string // where to begin again
-	Client  string // by the name that people know
-	User    string // the name of the person
-	Form    pageForm
-
-	Scopes, Audience []string // that are to be allowed
-	Host             string   // where the answer goes, for people
-	Seen             string
-	UserCode         string // of the device that asks
-	Denied           bool   // whether the device was told no
-
-	Notices []notice
-	Next    string // where the browser goes on, within the issuer
-
-	Target template.URL // where the answer goes, for the browser
-	Params []pageParam
-}
-
-// A pageForm is a form of the server's own.
-type pageForm struct{ Action, Token, Request string }
-
-type pageParam struct{ Name, Value string }
 
 // pages are the templates and what all of them share.
 type pages struct {
 	templates *template.Template
-	style     template.CSS
+	shared    Page   // but for what is of one page
 	policy    string // the Content-Security-Policy but for form-action
-}
-
-func newPages() (*pages, error) {
-	style, err := ui.ReadFile("ui/style.css")
-	if err != nil {
-		return nil, err
-	}
-	templates, err := template.ParseFS(ui, "ui/*.html")
-	if err != nil {
-		return nil, err
-	}
-	return &pages{
-		templates: templates,
-		style:     template.CSS(style), //nolint:gosec // of this module
-		policy: "default-src 'none'; style-src " + sourceHash(string(style)) + "; script-src " + sourceHash(submitScript) +
-			"; base-uri 'none'; frame-ancestors 'none'; form-action ",
-	}, nil
 }
 
 // sourceHash is what a Content-Security-Policy allows an inline text by.
@@ -86,10 +32,9 @@ func sourceHash(text string) string {
 
 // write sends a page: it is nobody's to keep, to frame, or to learn of by where
 // the browser goes from it.
-func (p *pages) write(w http.ResponseWriter, status int, content *page) {
-	content.Style, content.Script = p.style, submitScript
-	var body bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&body, content.name, content); err != nil {
+func (p *pages) write(w http.ResponseWriter, status int, content *Page) {
+	body, err := p.render(content)
+	if err != nil {
 		http.Error(w, "the page cannot be shown", http.StatusInternalServerError)
 		return
 	}
@@ -101,12 +46,21 @@ func (p *pages) write(w http.ResponseWriter, status int, content *page) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
+	_, _ = w.Write(body)
+}
+
+// render returns a page with what all of them share.
+func (p *pages) render(content *Page) ([]byte, error) {
+	content.Name, content.Logo, content.Development = p.shared.Name, p.shared.Logo, p.shared.Development
+	content.Style, content.Script = p.shared.Style, p.shared.Script
+	var body bytes.Buffer
+	err := p.templates.ExecuteTemplate(&body, content.name, content)
+	return body.Bytes(), err
 }
 
 // newForm is a form that leads to path, for a request and a browser.
-func (s *Server) newForm(secret, path, query string) pageForm {
-	return pageForm{Action: s.path + path, Token: csrfToken(secret, path, query), Request: query}
+func (s *Server) newForm(secret, path, query string) PageForm {
+	return PageForm{Action: s.path + path, Token: csrfToken(secret, path, query), Request: query}
 }
 
 // writeErrorPage says to a person what err stands for.
@@ -117,7 +71,7 @@ func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, c *clien
 		title = "Something went wrong"
 		w.Header().Set("Retry-After", "1")
 	}
-	content := &page{name: "error.html", forms: "'none'", Title: title, Problem: "The reason: " + refusal.description + "."}
+	content := &Page{name: "error.html", forms: "'none'", Title: title, Problem: "The reason: " + refusal.description + "."}
 	if refusal.again != "" {
 		content.Again = s.path + refusal.again
 	}
@@ -126,15 +80,16 @@ func (s *Server) writeErrorPage(w http.ResponseWriter, r *http.Request, c *clien
 
 // formPostPage is the page that posts params to the client (OAuth 2.0 Form Post
 // Response Mode, section 2).
-func formPostPage(uri string, params url.Values) *page {
-	p := &page{
+func formPostPage(uri string, params url.Values) *Page {
+	p := &Page{
 		name:   "formpost.html",
 		forms:  formSource(uri),
 		Title:  "One moment",
+		Host:   redirectHost(uri),
 		Target: template.URL(uri), //nolint:gosec // registered, so that nothing runs of it
 	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		p.Params = append(p.Params, pageParam{Name: name, Value: params.Get(name)})
+		p.Params = append(p.Params, PageParam{Name: name, Value: params.Get(name)})
 	}
 	return p
 }

@@ -24,12 +24,12 @@ func (s *Server) push(ctx context.Context, r *request) (any, error) {
 	if r.form.Has("request_uri") {
 		return nil, refuse(invalidRequest, "request_uri must not be pushed")
 	}
-	proved, err := s.provedKey(ctx, r, parPath)
+	proved, err := s.provedKey(ctx, r, parPath, "")
 	if err != nil {
 		return nil, err
 	}
 	ar := &authorizationRequest{client: r.client}
-	if err := ar.check(r.form, proved); err != nil {
+	if err := ar.check(r.form, s.userinfo(), proved); err != nil {
 		return nil, err
 	}
 	if ar.confirmation != nil { // as if a proof had been sent as dpop_jkt (RFC 9449 section 10.1)

@@ -56,7 +56,7 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 	if t.spent { // so that replays make no tokens, which would take room
 		return nil, s.replayed(ctx, t)
 	}
-	a, err := t.allowed.within(r.client)
+	a, err := t.allowed.within(r.client, s.userinfo())
 	if err != nil {
 		return nil, err
 	}
@@ -64,10 +64,13 @@ func (s *Server) redeem(ctx context.Context, r *request, t *ticket) (*tokenRespo
 	if a.Audience, err = r.narrowed(a.Audience); err != nil {
 		return nil, err
 	}
+	gone, err := s.isGone(ctx, a.Subject)
 	switch {
 	case s.now().UnixMilli() >= t.until:
 		return nil, t.expired
-	case s.isGone(a.Subject):
+	case err != nil:
+		return nil, err
+	case gone:
 		return nil, t.used
 	}
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/countermark/countermark/internal/fetch"
 )
@@ -98,6 +100,23 @@ const (
 
 var responseModes = []string{modeQuery, modeFormPost}
 
+// check takes the response_mode and sees to it that the state will arrive as it
+// is: what HTML cannot hold, a form cannot post.
+func (to *reply) check(modes []string) error {
+	if len(modes) == 0 || len(modes) == 1 && modes[0] == "" {
+		return nil
+	}
+	if len(modes) > 1 || !slices.Contains(responseModes, modes[0]) {
+		return refuse(invalidRequest, "response_mode must be query or form_post")
+	}
+	if modes[0] == modeFormPost && (!utf8.ValidString(to.state) || strings.ContainsFunc(to.state, unicode.IsControl)) {
+		to.state = ""
+		return refuse(invalidRequest, "with response_mode form_post, state must be text without control characters")
+	}
+	to.mode = modes[0]
+	return nil
+}
+
 // send sends params to the client, with state and issuer (RFC 9207), by the
 // browser.
 func (s *Server) send(w http.ResponseWriter, to reply, params url.Values) {
@@ -109,15 +128,21 @@ func (s *Server) send(w http.ResponseWriter, to reply, params url.Values) {
 		s.pages.write(w, http.StatusOK, formPostPage(to.uri, params))
 		return
 	}
+	seeOther(w, withParams(to.uri, params))
+}
+
+// withParams adds params to the query of a registered URI.
+func withParams(uri string, params url.Values) string {
 	// A space as %20 is read as one by every decoder.
 	query := strings.ReplaceAll(params.Encode(), "+", "%20")
 	switch {
-	case !strings.Contains(to.uri, "?"):
-		query = "?" + query
-	case !strings.HasSuffix(to.uri, "?") && !strings.HasSuffix(to.uri, "&"):
-		query = "&" + query
+	case query == "" || strings.HasSuffix(uri, "?") || strings.HasSuffix(uri, "&"):
+		return uri + query
+	case strings.Contains(uri, "?"):
+		return uri + "&" + query
+	default:
+		return uri + "?" + query
 	}
-	seeOther(w, to.uri+query)
 }
 
 // seeOther has the browser get location: by GET, so that it never sends a form

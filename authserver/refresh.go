@@ -136,8 +136,12 @@ func (s *Server) readRefresh(ctx context.Context, token string) (*refreshToken, 
 
 // isFor reports whether a refresh token is c's, and of somebody who is there. Who is
 // not may be known to another server, so that theirs can be revoked at each.
-func (t *refreshToken) isFor(c *client, s *Server) bool {
-	return t.Authorization.ClientID == c.ClientID && !s.isGone(t.Authorization.Subject)
+func (s *Server) isFor(ctx context.Context, t *refreshToken, c *client) (bool, error) {
+	if t.Authorization.ClientID != c.ClientID {
+		return false, nil
+	}
+	gone, err := s.isGone(ctx, t.Authorization.Subject)
+	return !gone, err
 }
 
 // seal encrypts the successor of a refresh token so that only who has the token

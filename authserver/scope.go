@@ -35,8 +35,10 @@ func parseScope(s string) ([]string, bool) {
 // scope returns the scope to grant: what the request asks for, which is at most
 // what the client is registered for, or all of that if it does not ask.
 func (r *request) scope() (string, error) {
-	return narrow(r.form.Get("scope"), r.client.scopes, "scope goes beyond what the client is registered for")
+	return narrow(r.form.Get("scope"), r.client.scopes, beyondClient)
 }
+
+const beyondClient = "scope goes beyond what the client is registered for"
 
 // narrow returns the scope that is asked for, which is at most what is allowed, or
 // all of that if nothing is asked for. What goes beyond is refused, not cut off: a

@@ -45,10 +45,12 @@ type Server struct {
 	documents    *documents    // nil: no client_id is a URL to ask at
 
 	// For people to sign in; login is nil where nobody can.
-	login    func(ctx context.Context, username, password string) (User, error)
-	subjects map[string]bool // of Config.Users
-	throttle *throttle       // of passwords
-	guesses  *throttle       // of user codes
+	login    loginFunc
+	subjects map[string]*person                                      // of Config.Users
+	findUser func(ctx context.Context, subject string) (User, error) // nil: nobody knows who is there
+	seeded   *people                                                 // who need no password, for development; else nil
+	throttle *throttle                                               // of passwords
+	guesses  *throttle                                               // of user codes
 	pages    *pages
 	cookie   string // its name
 
@@ -99,6 +101,9 @@ func (s *Server) newRoutes() map[string]route {
 	get := []string{http.MethodGet, http.MethodHead}
 	post := []string{http.MethodPost}
 	about := route{methods: get, cors: true, serve: document(func() any { return s.metadata() })}
+	if s.login != nil {
+		about.serve = s.withKeys(about.serve) // it tells what they sign with
+	}
 	path := s.path
 	routes := map[string]route{
 		path + tokenPath:      {methods: post, cors: true, serve: s.form(s.token)},
@@ -115,7 +120,10 @@ func (s *Server) newRoutes() map[string]route {
 		routes[path+registerPath] = route{methods: methods, cors: true, serve: s.serveRegistration}
 	}
 	if s.login != nil {
+		routes[path+userinfoPath] = route{methods: []string{http.MethodGet, http.MethodPost}, cors: true, serve: s.tellUser}
 		routes[path+authorizePath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.authorize}
+		routes[path+logoutPath] = route{methods: []string{http.MethodGet, http.MethodPost}, page: true, serve: s.logout}
+		routes[path+signOutPath] = route{methods: post, page: true, serve: s.signOutForm}
 		routes[path+signInPath] = route{methods: post, page: true, serve: s.signInForm}
 		routes[path+consentPath] = route{methods: post, page: true, serve: s.consentForm}
 		routes[path+deviceAuthorizationPath] = route{methods: post, cors: true, serve: s.form(s.authorizeDevice)}

@@ -90,11 +90,16 @@ func isSecret(text string) bool {
 	return err == nil && len(b) == 32
 }
 
-func (s *Server) setCookie(w http.ResponseWriter, secret string) {
+func (s *Server) setCookie(w http.ResponseWriter, secret string) { s.sendCookie(w, secret, 0) }
+
+func (s *Server) clearCookie(w http.ResponseWriter) { s.sendCookie(w, "", -1) }
+
+func (s *Server) sendCookie(w http.ResponseWriter, secret string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // http is for loopback hosts, where a Secure cookie may be refused
 		Name:     s.cookie,
 		Value:    secret,
 		Path:     "/", // which __Host- demands
+		MaxAge:   maxAge,
 		Secure:   strings.HasPrefix(s.issuer, "https:"),
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode, // Strict would not come along from the client
@@ -123,10 +128,14 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
-	if s.isGone(n.Subject) {
+	switch gone, err := s.isGone(ctx, n.Subject); {
+	case err != nil:
+		return nil, err
+	case gone:
 		return &session{}, nil
+	default:
+		return n, nil
 	}
-	return n, nil
 }
 
 // signIn begins a session in place of the one that the browser has, under a new
@@ -139,7 +148,7 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 		return err
 	}
 	if old.id != "" {
-		if err := s.endSession(ctx, old, now); err != nil {
+		if err := s.endSession(ctx, old, "signed in again"); err != nil {
 			return err
 		}
 	}
@@ -158,9 +167,10 @@ func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before strin
 	return nil
 }
 
-func (s *Server) endSession(ctx context.Context, n *session, now time.Time) error {
+func (s *Server) endSession(ctx context.Context, n *session, reason string) error {
+	now := s.now()
 	return s.write(ctx, func() error {
-		return s.store.RevokeGrant(ctx, n.id, "signed in again", now, now.Add(sessionLifetime))
+		return s.store.RevokeGrant(ctx, n.id, reason, now, now.Add(sessionLifetime))
 	})
 }
 

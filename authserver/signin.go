@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,10 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	username, password := step.form.Get("username"), step.form.Get("password")
+	login := s.login
+	if one := s.oneClick(r); one != nil && step.form.Has("as") {
+		login, username = one.byButton, step.form.Get("as")
+	}
 	told := Event{Type: EventSignIn, ClientID: step.ar.client.ClientID} // without the name: people type passwords there
 	attempt, wait := s.throttle.begin(username, r.RemoteAddr, s.now())
 	if wait > 0 {
@@ -30,7 +35,7 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 		s.showSignIn(w, r, step.ar, http.StatusTooManyRequests, username, tooMany(w, wait))
 		return
 	}
-	u, err := s.check(r.Context(), username, password)
+	u, err := s.check(r.Context(), login, username, password)
 	switch {
 	case errors.Is(err, ErrBadCredentials):
 		told.Error, told.Reason = accessDenied, ErrBadCredentials.Error()
@@ -52,6 +57,16 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	s.afterSignIn(w, r, step.ar, u.Subject)
 }
 
+// oneClick returns who can sign in without a password: nobody but in development,
+// and nobody where the server is asked under another name than its own, which may be
+// that of a site whose pages would read the answers (DNS rebinding).
+func (s *Server) oneClick(r *http.Request) *people {
+	if !strings.HasSuffix(s.origin, "://"+strings.ToLower(r.Host)) {
+		return nil
+	}
+	return s.seeded
+}
+
 // tooMany says when to try again, to browsers and to people.
 func tooMany(w http.ResponseWriter, wait time.Duration) string {
 	seconds := strconv.Itoa(int((wait + time.Second - 1) / time.Second))
@@ -59,12 +74,12 @@ func tooMany(w http.ResponseWriter, wait time.Duration) string {
 	return "Too many attempts. Try again in " + seconds + " seconds."
 }
 
-// check returns the user with that name and password.
-func (s *Server) check(ctx context.Context, username, password string) (*User, error) {
+// check returns the user with that name and password, for all that login knows.
+func (s *Server) check(ctx context.Context, login loginFunc, username, password string) (*User, error) {
 	if username == "" || len(username) > maxUsername || len(password) > maxPassword {
 		return nil, ErrBadCredentials
 	}
-	u, err := s.login(ctx, username, password)
+	u, err := login(ctx, username, password)
 	switch {
 	case errors.Is(err, ErrBadCredentials):
 		return nil, ErrBadCredentials
@@ -75,7 +90,7 @@ func (s *Server) check(ctx context.Context, username, password string) (*User, e
 	case !isSubject(u.Subject):
 		return nil, errors.New("Config.Login: the Subject of a User must be 1 to 255 printable ASCII characters")
 	}
-	if !s.subjects[u.Subject] { // of those, the client would be refused
+	if s.subjects[u.Subject] == nil { // of those, the client would be refused
 		switch taken, err := s.isClient(ctx, u.Subject); {
 		case err != nil:
 			return nil, err
@@ -88,7 +103,7 @@ func (s *Server) check(ctx context.Context, username, password string) (*User, e
 }
 
 func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, status int, username, problem string) {
-	s.pages.write(w, status, &page{
+	content := &Page{
 		name:    "signin.html",
 		forms:   ar.forms(),
 		Title:   "Sign in",
@@ -96,5 +111,9 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, ar *authoriz
 		Client:  ar.client.displayName(),
 		Form:    s.newForm(s.browser(w, r), signInPath, ar.query),
 		User:    username,
-	})
+	}
+	if one := s.oneClick(r); one != nil {
+		content.Users = one.names()
+	}
+	s.pages.write(w, status, content)
 }

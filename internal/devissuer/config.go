@@ -154,8 +154,9 @@ func seeds(local bool) *Config {
 		{
 			Client: authserver.Client{
 				ClientID: "orders-web", ClientName: "Orders on the web",
-				GrantTypes: []string{"authorization_code", "refresh_token"}, Scope: "orders:read orders:write", Audience: api,
-				RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost:8080/callback"},
+				GrantTypes: []string{"authorization_code", "refresh_token"}, Scope: "orders:read orders:write openid profile email", Audience: api,
+				RedirectURIs:           []string{"http://127.0.0.1/callback", "http://localhost:8080/callback"},
+				PostLogoutRedirectURIs: []string{"http://localhost:8080/"},
 			},
 			ClientSecret: secret("orders-web-secret"),
 		},

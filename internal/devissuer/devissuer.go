@@ -147,18 +147,21 @@ func run(ctx context.Context, o options, stores *Stores, stdout, stderr io.Write
 		}
 	}
 	handler := slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
-	own := authserver.Config{
+	made := authserver.Config{
 		Issuer: issuer, Clients: cfg.registered(), Users: cfg.people(), Store: kept.store, Keys: kept.keys, Logger: slog.New(handler),
+	}
+	if made.Development = local && isLocal(issuer); !made.Development { // whose pages say so
+		made.Pages.Name = "Development issuer"
 	}
 	if o.register {
 		if !local {
 			return errors.New("-register: is for a loopback address: anybody could register who gets here")
 		}
-		if err := cfg.onboard(&own); err != nil {
+		if err := cfg.onboard(&made); err != nil {
 			return err
 		}
 	}
-	srv, err := authserver.New(own)
+	srv, err := authserver.New(made)
 	if err != nil {
 		return o.located(err)
 	}
@@ -217,6 +220,12 @@ func issuerAt(asked, got string) (string, error) {
 		return "", err
 	}
 	return "http://" + net.JoinHostPort(name, port), nil
+}
+
+// isLocal reports whether an issuer is for this machine alone.
+func isLocal(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && fetch.IsLoopback(u.Hostname())
 }
 
 // reaches reports whether what asks at the issuer's URL gets to the listener by

@@ -20,7 +20,7 @@ import (
 	"github.com/countermark/countermark/validator"
 )
 
-// An outcome is what came of a call of node/client.mjs.
+// An outcome is what came of a call of node/dpop.mjs.
 type outcome struct {
 	Call, Body, Scheme, Error string
 	Status                    int
@@ -31,20 +31,14 @@ type outcome struct {
 // with every algorithm that it has in common with us. If not, it understands why.
 func TestDPoP_Oauth4webapiGetsThrough(t *testing.T) {
 	t.Parallel()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		missing(t, "node", "install Node.js 20 or later, with npm")
-	}
-	if _, err := os.Stat("node/node_modules/oauth4webapi"); err != nil {
-		missing(t, "oauth4webapi", "run npm ci in internal/interop/node")
-	}
+	node := findNode(t, "oauth4webapi")
 	for _, alg := range []string{"ES256", "ES384", "ES512", "Ed25519", "PS256", "RS256"} {
 		t.Run(alg, func(t *testing.T) {
 			t.Parallel()
 			issuer := serveIssuer(t)
 			api := serveDPoP(t, issuer)
 			roots := pemFile(t, "CERTIFICATE", api.Certificate().Raw) // httptest has one for all its servers
-			cmd := exec.CommandContext(t.Context(), node, "client.mjs", issuer.URL, api.URL, alg)
+			cmd := exec.CommandContext(t.Context(), node, "dpop.mjs", issuer.URL, api.URL, alg)
 			cmd.Dir = "node"
 			cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+roots, "CLIENT_ID="+clientID, "CLIENT_SECRET="+secret)
 			var stderr bytes.Buffer

@@ -182,6 +182,18 @@ func (m *Method) Sign(signingInput string, key any) ([]byte, error) {
 	}
 }
 
+// HalfHash returns the left half of the hash of text in base64url, as ID tokens
+// have it of an access token (OpenID Connect Core section 3.1.3.6). It is the hash
+// of the method; Ed25519 has SHA-512 in it.
+func (m *Method) HalfHash(text string) string {
+	digest := m.digest(text)
+	if m.family == eddsa {
+		sum := sha512.Sum512([]byte(text))
+		digest = sum[:]
+	}
+	return Encode(digest[:len(digest)/2])
+}
+
 func (m *Method) pssOptions() *rsa.PSSOptions {
 	return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash}
 }

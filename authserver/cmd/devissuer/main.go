@@ -61,7 +61,9 @@
 //
 // A user has a password or, as password_hash, an Argon2id or bcrypt hash of it.
 // The password is not kept, and is printed only if the issuer is on a loopback
-// host. Without users nobody can sign in, and there is no authorization endpoint.
+// host. If it listens on a loopback address besides, each user is one click on the
+// sign-in page, without a password. Without users nobody can sign in, and there is
+// no authorization endpoint.
 //
 // The resources are the names of the APIs, as RFC 8707 has them. A client
 // without an audience has all of them; if the file names any resources, an

@@ -87,3 +87,30 @@ func hidden(page fetched, more ...string) url.Values {
 	}
 	return fields
 }
+
+// One click is for this machine alone: for an issuer on loopback that nobody else
+// can reach.
+func TestOneClick_ForThisMachineAlone(t *testing.T) {
+	t.Parallel()
+	file := write(t, "config.json", `{"users": [{"sub": "1", "username": "alice", "password": "wonderland"}], "clients": [{"client_id": "app", "token_endpoint_auth_method": "none",
+		"grant_types": ["authorization_code"], "redirect_uris": ["http://127.0.0.1/cb"], "audience": ["https://api.example"]}]}`)
+	for name, c := range map[string]struct {
+		args []string
+		good bool
+	}{
+		"here":              {nil, true},
+		"reached from afar": {[]string{"-issuer", "https://issuer.example"}, false},
+		"listens to all":    {[]string{"-addr", "0.0.0.0:0"}, false},
+	} {
+		p := start(t, append([]string{"-config", file}, c.args...)...)
+		_, port, _ := strings.Cut(p.Field(t, "Listening on"), "]:")
+		if port == "" {
+			_, port, _ = strings.Cut(p.Field(t, "Listening on"), ":")
+		}
+		page := fetch(t)(http.Get("http://127.0.0.1:" + port + "/authorize?response_type=code&client_id=app&code_challenge_method=S256&code_challenge=" + strings.Repeat("x", 43)))
+		html := string(page.body)
+		if strings.Contains(html, `name="as" value="alice"`) != c.good || strings.Contains(html, "wonderland") || !strings.Contains(html, "Development issuer") || page.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", name, page.StatusCode, html)
+		}
+	}
+}

@@ -1,6 +1,6 @@
 // A client written with oauth4webapi, as its documentation has it:
 //
-//	CLIENT_ID=… CLIENT_SECRET=… node client.mjs https://127.0.0.1:1234 https://127.0.0.1:5678 ES256
+//	CLIENT_ID=… CLIENT_SECRET=… node dpop.mjs https://127.0.0.1:1234 https://127.0.0.1:5678 ES256
 //
 // It gets tokens from the issuer, the first address, that are bound to a new DPoP
 // key, shows the last one to the API, the second, and prints what came of each call

@@ -1,0 +1,55 @@
+package authserver_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Section 3.1.2.1: for somebody else than the ID token is about there is no code.
+func TestOpenIDCore_3_1_2_1_IDTokenHint(t *testing.T) {
+	t.Parallel()
+	i := startLogout(t)
+	alice, bob := i.browser(), i.browser()
+	about := alice.arrives()
+	bob.signIn(bob.authorize(authParams(web)), "bob")
+
+	s := alice.authorize(authParams(web, "prompt", "none", "id_token_hint", about))
+	if s.response().Get("code") == "" {
+		t.Errorf("alice: %d %s", s.status, s.header.Get("Location"))
+	}
+	s = bob.authorize(authParams(web, "prompt", "none", "id_token_hint", about))
+	if s.response().Get("error") != "login_required" {
+		t.Errorf("bob: %d %s", s.status, s.header.Get("Location"))
+	}
+	if s = bob.authorize(authParams(web, "id_token_hint", about)); s.title != "Sign in" {
+		t.Fatalf("bob: %d %s", s.status, s.title)
+	}
+	again := bob.signIn(s, "bob")
+	if again.response().Get("error") != "login_required" || again.response().Has("code") {
+		t.Errorf("bob once more: %d %s %s", again.status, again.title, again.header.Get("Location"))
+	}
+	if s = bob.signIn(bob.authorize(authParams(web, "id_token_hint", about)), "alice"); s.title == "Allow access?" {
+		s = bob.submit(s, "decision", "allow")
+	}
+	if s.response().Get("code") == "" {
+		t.Errorf("alice instead: %d %s", s.status, s.header.Get("Location"))
+	}
+}
+
+// Pushed requests have it too, and what is no ID token of this server is no hint.
+func TestOpenIDCore_3_1_2_1_IDTokenHintsByOtherWays(t *testing.T) {
+	t.Parallel()
+	i := startLogout(t)
+	about := i.browser().arrives()
+	bob := i.browser()
+	bob.signIn(bob.authorize(authParams(portal)), "bob")
+	a := i.post("/par", portal, authParams(portal, "prompt", "none", "id_token_hint", about))
+	if s := bob.authorize(pushed(portal, a.member("request_uri"))); s.response().Get("error") != "login_required" {
+		t.Errorf("pushed: %d %s", s.status, s.header.Get("Location"))
+	}
+	for name, hint := range map[string]string{"an invention": "abc", "cut": about[:strings.LastIndexByte(about, '.')+1]} {
+		if s := bob.authorize(authParams(portal, "prompt", "none", "id_token_hint", hint)); s.response().Get("code") == "" {
+			t.Errorf("%s: %d %s", name, s.status, s.header.Get("Location"))
+		}
+	}
+}
