@@ -27,7 +27,7 @@ func TestRegister_ClientsThatNobodyKnows(t *testing.T) {
 		Audience []string
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&registered); err != nil || resp.StatusCode != http.StatusCreated ||
-		registered.Scope != "orders:read orders:write" || fmt.Sprint(registered.Audience) != "[https://api.example.com]" {
+		registered.Scope != "email openid orders:read orders:write profile" || fmt.Sprint(registered.Audience) != "[https://api.example.com]" {
 		t.Fatalf("%s %+v, %v", resp.Status, registered, err)
 	}
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
