@@ -187,8 +187,8 @@ func (s *Server) keep(ctx context.Context, c *claims) (string, error) {
 	return token, err
 }
 
-// read returns the claims of a token that this server issued and that is neither
-// expired nor revoked; for any other, ErrNotFound.
+// read returns the claims of a token that this server issued, to a client that is
+// still there, and that is neither expired nor revoked; for any other, ErrNotFound.
 func (s *Server) read(ctx context.Context, token string) (*claims, error) {
 	find := s.stored
 	if strings.Contains(token, ".") {
@@ -210,6 +210,9 @@ func (s *Server) read(ctx context.Context, token string) (*claims, error) {
 		case !g.Revoked.IsZero():
 			return nil, ErrNotFound
 		}
+	}
+	if _, err := s.registered(ctx, c.ClientID); err != nil && (!errors.Is(err, ErrNotFound) || !s.documents.covers(c.ClientID)) {
+		return nil, err // who deletes a client ends its tokens
 	}
 	return c, nil
 }

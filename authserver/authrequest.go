@@ -111,10 +111,10 @@ func (s *Server) readAuthorization(ctx context.Context, params url.Values, resum
 // claimed returns the client that an authorization request says it is of, which
 // nothing proves.
 func (s *Server) claimed(ctx context.Context, id string) (*client, error) {
-	found, err := s.registered(ctx, id)
+	found, err := s.findClient(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, refuse(invalidRequest, "client_id is not that of a client that is registered")
+		return nil, unknownClient(err, invalidRequest, "client_id is not that of a client that is registered")
 	case err != nil:
 		return nil, err
 	default:

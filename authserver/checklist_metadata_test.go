@@ -38,7 +38,7 @@ func startWalk(t *testing.T, path string) *walk {
 	}
 	var none *authority
 	owner, certificate := none.issue(t, nil)
-	w.issuer = startWeb(t, path, withSPA, withOpenID, withClaims(claimsOfAlice), withRefresh, trusting(t, w.assertAs, nil), func(c *authserver.Config) {
+	w.issuer = startWeb(t, path, withSPA, withOpenID, withClaims(claimsOfAlice), withRefresh, withRegistration, withDocuments, trusting(t, w.assertAs, nil), func(c *authserver.Config) {
 		c.ClientCertificate = func(r *http.Request) *x509.Certificate {
 			if r.Header.Get("X-Certificate") == "" {
 				return nil
@@ -241,6 +241,17 @@ func walkThrough(t *testing.T, w *walk) {
 		},
 		"device_authorization_endpoint": func() {
 			if a := w.fromDevice(w.at("device_authorization_endpoint"), tv); a.status != 200 || a.member("user_code") == "" {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		},
+		"registration_endpoint": func() {
+			a := w.metadata("POST", w.url+w.at("registration_endpoint"), initialToken, `{"redirect_uris":["`+appURI+`"]}`)
+			if a.status != 201 || a.member("client_id") == "" {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		},
+		"client_id_metadata_document_supported": func() {
+			if a := w.tokens(login{id: startDocument(t, "").id}); a.status != 200 || a.member("access_token") == "" {
 				t.Errorf("%d %s", a.status, a.body)
 			}
 		},

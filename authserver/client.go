@@ -32,6 +32,11 @@ type Client struct {
 	// hash of the algorithm: 32, 48 or 64. Only [Config.Clients] may have one:
 	// whoever reads a store must not become a client.
 	Secret Secret `json:"-"`
+	// RegistrationTokenHash is [HashOf] the token with which a client that
+	// registered itself sees to its registration (RFC 7592), zero for any other: it
+	// says that the client is what [Registration.Policy] holds, and a stranger to
+	// the people who are asked.
+	RegistrationTokenHash Hash `json:"-"`
 	// TokenEndpointAuthMethod is how the client authenticates, at every endpoint
 	// and in no other way: client_secret_basic, client_secret_post,
 	// client_secret_jwt, private_key_jwt (OpenID Connect Core section 9),
@@ -138,6 +143,9 @@ type client struct {
 	Client
 	scopes []string
 	keys   keyList // of JWKS
+	// stranger: it says itself what it is, and nobody here looked at that; in a
+	// document at its ClientID, or when it registered.
+	stranger, ofDocument bool
 }
 
 // newClient checks c, whose JWKS parse reads, and copies it. An error begins with

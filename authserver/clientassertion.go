@@ -33,7 +33,7 @@ func (s *Server) byAssertion(r *http.Request, form url.Values) (*client, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verifyClientAssertion(ctx, found, a); err != nil {
+	if err := s.verifyClientAssertion(ctx, found.Client, a); err != nil {
 		return nil, err
 	}
 	c, err := s.checked(found)
@@ -73,20 +73,23 @@ func (s *Server) byAssertion(r *http.Request, form url.Values) (*client, error) 
 
 // assertedClient returns the client that an assertion says it is of, if there is
 // one that asserts.
-func (s *Server) assertedClient(ctx context.Context, a *assertion) (*Client, error) {
+func (s *Server) assertedClient(ctx context.Context, a *assertion) (foundClient, error) {
 	if a.issuer != a.subject {
-		return nil, failed(invalidClient, authFailed, errAssertionParty)
+		return foundClient{}, failed(invalidClient, authFailed, errAssertionParty)
 	}
-	c, err := s.registered(ctx, a.subject)
+	c, err := s.findClient(ctx, a.subject)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, failed(invalidClient, authFailed, errAssertionClient)
+		if _, ok := errors.AsType[*documentError](err); ok {
+			return foundClient{}, unknownClient(err, invalidClient, authFailed)
+		}
+		return foundClient{}, failed(invalidClient, authFailed, errAssertionClient)
 	case err != nil:
-		return nil, err
+		return foundClient{}, err
 	case c.TokenEndpointAuthMethod != privateKeyJWT && c.TokenEndpointAuthMethod != secretJWT:
-		return nil, failed(invalidClient, authFailed, errAssertionClient)
+		return foundClient{}, failed(invalidClient, authFailed, errAssertionClient)
 	case c.TokenEndpointAuthSigningAlg != "" && !jose.Same(a.alg, c.TokenEndpointAuthSigningAlg):
-		return nil, failed(invalidClient, authFailed, errAssertionAlg)
+		return foundClient{}, failed(invalidClient, authFailed, errAssertionAlg)
 	default:
 		return c, nil
 	}

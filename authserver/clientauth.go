@@ -69,17 +69,17 @@ func (s *Server) authenticate(r *http.Request, form url.Values) (*client, error)
 // unassisted returns the client of a request that has nothing but its client_id:
 // a public one, whose word is taken, or one whose certificate tells.
 func (s *Server) unassisted(r *http.Request, id string) (*client, error) {
-	found, err := s.registered(r.Context(), id)
+	found, err := s.findClient(r.Context(), id)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, refuse(invalidClient, authRequired)
+		return nil, unknownClient(err, invalidClient, authRequired)
 	case err != nil:
 		return nil, err
 	}
 	switch found.TokenEndpointAuthMethod {
 	case authNone:
 	case tlsPKI, tlsSelfSigned:
-		if err := s.byCertificate(r, found); err != nil {
+		if err := s.byCertificate(r, found.Client); err != nil {
 			return nil, err
 		}
 	default:
@@ -142,21 +142,25 @@ func (s *Server) identify(ctx context.Context, offers []credentials) (*client, e
 		}
 		return nil, refused
 	}
-	return s.checked(found)
+	return s.checked(foundClient{found, false})
 }
 
 // checked returns the client that registered found, its registration checked. A
 // mistake in that is told after the client has proved who it is, and to it alone.
-func (s *Server) checked(found *Client) (*client, error) {
+func (s *Server) checked(found foundClient) (*client, error) {
 	if c, ok := s.clients[found.ClientID]; ok {
 		return c, nil
 	}
-	c, err := newStoredClient(found, s.parsed.parse)
+	c, err := newStoredClient(found.Client, s.parsed.parse)
 	if err == nil && s.subjects[found.ClientID] != nil {
 		err = errors.New("client_id: is the Subject of a user (RFC 9068 section 5)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("client %q in the store: %w", found.ClientID, err)
+	}
+	c.ofDocument, c.stranger = found.ofDocument, found.ofDocument || c.RegistrationTokenHash != Hash{}
+	if c.stranger && !c.ofDocument && s.registration != nil {
+		s.registration.policy.hold(c)
 	}
 	return c, nil
 }

@@ -8,15 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"path"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/countermark/countermark/internal/discovery"
 	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/fetch"
 )
@@ -49,6 +45,11 @@ type Config struct {
 	// nobody has as for a wrong password. Attempts are limited before it is
 	// called.
 	Login func(ctx context.Context, username, password string) (User, error)
+	// Registration lets clients register themselves. Nil means that they cannot.
+	Registration *Registration
+	// ClientIDMetadataDocuments lets in clients whose client_id is the URL of what
+	// they say of themselves. Nil means none.
+	ClientIDMetadataDocuments *ClientIDMetadataDocuments
 	// FindUser goes with Login: it returns the user with a Subject as they are now,
 	// or [ErrNotFound] if there is nobody any more. Any other error is a failure of
 	// its own, for which nobody is let in. It is asked for claims at the userinfo
@@ -204,7 +205,11 @@ func New(cfg Config) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.keySets = newKeySets(newEgress(fetch.IsLoopback(issuer.Hostname())), s.now)
+	local := fetch.IsLoopback(issuer.Hostname())
+	s.keySets = newKeySets(newEgress(local), s.now)
+	if err := s.openOnboarding(&cfg, local); err != nil {
+		return nil, err
+	}
 	switch {
 	case s.log == nil:
 		s.log = slog.Default()
@@ -233,44 +238,6 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// parseIssuer wants a URL that nobody rewrites on its way, so that all have the
-// same one byte for byte.
-func parseIssuer(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, errors.New("required")
-	}
-	if err := discovery.CheckIssuer(raw); err != nil {
-		return nil, err
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	if u.String() != raw || u.Host != strings.ToLower(u.Host) || !isClean(u.Path) {
-		return nil, errors.New("must be in normal form: scheme and host in lower case, escapes where needed, no dots or empty parts in its path")
-	}
-	return u, checkHost(u)
-}
-
-// isClean reports whether nobody would shorten p, but for a slash at its end.
-func isClean(p string) bool {
-	return p == "" || path.Clean(p) == p || path.Clean(p)+"/" == p && p != "//"
-}
-
-// checkHost wants a host and port that somebody can be reached at.
-func checkHost(u *url.URL) error {
-	_, port, hasPort := strings.Cut(u.Host[strings.LastIndex(u.Host, "]")+1:], ":")
-	n, err := strconv.ParseUint(port, 10, 16)
-	switch {
-	case hasPort && (err != nil || n == 0):
-		return errors.New("must have a port from 1 to 65535, or none and no colon")
-	case strings.Contains(u.Host, "*"):
-		return errors.New("must name one host: * stands for nothing")
-	default:
-		return nil
-	}
-}
-
 // isNil reports whether v is a nil pointer or the like: an interface that holds
 // one is not nil itself.
 func isNil(v any) bool {
@@ -281,18 +248,4 @@ func isNil(v any) bool {
 	default:
 		return false
 	}
-}
-
-// checkOrigin wants what a browser sends as Origin (RFC 6454 section 6.2): it is
-// compared byte for byte.
-func checkOrigin(raw string) error {
-	if err := fetch.CheckURL(raw); err != nil {
-		return err
-	}
-	scheme, host, _ := strings.Cut(raw, "://")
-	defaultPort := map[string]string{"https": ":443", "http": ":80"}[scheme]
-	if raw != strings.ToLower(raw) || strings.ContainsAny(host, "/?") || strings.HasSuffix(host, defaultPort) {
-		return errors.New("must be scheme and host in lower case, with the port unless it is the default one, and nothing else")
-	}
-	return checkHost(&url.URL{Host: host})
 }

@@ -95,13 +95,16 @@ func (ar *authorizationRequest) insistsOnConsent() bool {
 	return ar.device != nil || slices.Contains(ar.prompt, promptConsent)
 }
 
-// isProven reports whether nobody else can pass for the client: it authenticates,
-// and the code goes to an https host of its own. On a person's own machine any
+// isProven reports whether nobody else can pass for the client: somebody here knows
+// it, it authenticates, and the code goes to an https host of its own. On a person's own machine any
 // program may answer, so that the person decides each time (RFC 8252 section 8.6,
 // RFC 9700 section 4.14).
 func (c *client) isProven(redirectURI string) bool {
+	if c.stranger || c.public() {
+		return false
+	}
 	u, err := url.Parse(redirectURI)
-	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")) && !c.public()
+	return err == nil && u.Scheme == "https" && !fetch.IsLoopback(strings.TrimSuffix(strings.ToLower(u.Hostname()), "."))
 }
 
 // consentKey is the key of the record that a person let a client have exactly
@@ -139,10 +142,15 @@ func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, 
 	})
 }
 
-// displayName is what people know the client by.
+// displayName is what people know the client by. Who gave themselves a name is known
+// by their host first.
 func (c *client) displayName() string {
-	if c.ClientName != "" {
+	switch {
+	case c.ClientName == "":
+		return c.ClientID
+	case c.ofDocument:
+		return redirectHost(c.ClientID) + " (" + c.ClientName + ")"
+	default:
 		return c.ClientName
 	}
-	return c.ClientID
 }

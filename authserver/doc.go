@@ -24,6 +24,8 @@
 //	                  7523), token exchange (RFC 8693)
 //	POST /introspect  what a token says and whether it is good (RFC 7662)
 //	POST /revoke      the end of a token, and of its whole grant (RFC 7009)
+//	POST /register    a new client, if such are let (RFC 7591); GET, PUT and DELETE
+//	                  for that client to see to itself (RFC 7592)
 //	GET  /jwks        the public keys (RFC 7517)
 //
 // The metadata is at both well-known places, /.well-known/oauth-authorization-server
@@ -222,6 +224,28 @@
 // them ([crypto/tls.VerifyClientCertIfGiven] and its ClientCAs). For
 // self_signed_tls_client_auth it asks for them ([crypto/tls.RequestClientCert]) and
 // verifies none; or a proxy does, which [Config.ClientCertificate] reads.
+//
+// # Clients that come by themselves
+//
+// With [Config.Registration] clients register themselves at /register (RFC 7591):
+// with an initial access token, or as a function decides. The answer has, besides the
+// secret, a registration access token, with which the client reads, replaces or
+// deletes its registration (RFC 7592) at its registration_client_uri. Neither changes
+// by that, so that a lost answer loses no registration; both are kept by their
+// hashes, so that no later answer has the secret. Deleting a client ends its tokens,
+// wherever the server is asked. What registers never expires.
+//
+// With [Config.ClientIDMetadataDocuments] a client_id may be the URL of a document
+// that says what the client is, and that the server fetches.
+//
+// Either kind is a stranger: it is held to a [ClientPolicy], by which people decide
+// about all it gets, and people are asked each time, with the host that they will be
+// sent to. Of metadata, names that only this server knows, such as skip_consent and
+// audience, are nothing on the wire; URIs of logos and policies are neither kept nor
+// fetched. A registration that asks for more than the policy allows is refused; of a
+// document, which is for all servers, the rest counts. An operator who knows a
+// registered client makes it one of their own by a [ClientStore.PutClient] with no
+// RegistrationTokenHash.
 //
 // # The word of others
 //

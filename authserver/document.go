@@ -50,6 +50,9 @@ type metadata struct {
 	RevocationAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 
+	RegistrationEndpoint string `json:"registration_endpoint,omitempty"` // RFC 7591
+	DocumentsAsClients   bool   `json:"client_id_metadata_document_supported,omitempty"`
+
 	DPoPAlgorithms         []string `json:"dpop_signing_alg_values_supported"`                    // RFC 9449 section 5.1
 	CertificateBoundTokens bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
 }
@@ -100,6 +103,10 @@ func (s *Server) metadata() metadata {
 		// Without TLS, here or before, there are no certificates.
 		CertificateBoundTokens: strings.HasPrefix(s.base, "https://") || s.clientCertificate != nil,
 	}
+	if s.registration != nil {
+		m.RegistrationEndpoint = s.base + registerPath
+	}
+	m.DocumentsAsClients = s.documents != nil
 	if s.login != nil {
 		m.ResponseTypes = []string{responseTypeCode}
 		m.authorizationMetadata = &authorizationMetadata{

@@ -86,16 +86,25 @@ func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.URL.RawQuery != "" {
 		return nil, refuse(invalidRequest, "parameters belong in the body, not in the URL")
 	}
+	body, err := readAll(w, r, formType, maxBody)
+	if err != nil {
+		return nil, err
+	}
+	return parseParams(string(body))
+}
+
+// readAll reads a body of one media type and at most limit bytes.
+func readAll(w http.ResponseWriter, r *http.Request, mediaType string, limit int64) ([]byte, error) {
 	mt, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if mt != formType || len(r.Header.Values("Content-Type")) > 1 {
-		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Type must be "+formType+", once")
+	if mt != mediaType || len(r.Header.Values("Content-Type")) > 1 {
+		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Type must be "+mediaType+", once")
 	}
 	if len(r.Header.Values("Content-Encoding")) > 0 { // RFC 9110 section 15.5.16
 		return nil, refuseWith(http.StatusUnsupportedMediaType, invalidRequest, "Content-Encoding is not supported")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, refuseWith(http.StatusRequestEntityTooLarge, invalidRequest, "the body is larger than "+strconv.Itoa(maxBody)+" bytes")
+		return nil, refuseWith(http.StatusRequestEntityTooLarge, invalidRequest, "the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, refuseWith(http.StatusRequestTimeout, invalidRequest, "the body took too long")
@@ -103,7 +112,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if err != nil {
 		return nil, refuse(invalidRequest, "the body could not be read")
 	}
-	return parseParams(string(body))
+	return body, nil
 }
 
 // parseParams reads what is form-encoded, in a body or in a URL.

@@ -54,6 +54,7 @@ type refusal struct {
 	description string // a constant, without " and \; nothing of the request
 	cause       error  // for the log alone, as is the next one
 	tried       string // the ID of a registered client whose secret was not the right one
+	detail      string // for who sent client metadata alone: what is wrong with it
 	scheme      string // that an access token has to be shown by, if it came by another
 	again       string // where in the issuer a person may begin again, if that is known
 }

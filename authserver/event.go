@@ -82,6 +82,9 @@ const (
 	// alert: an authorization code or a device code came a second time, so that
 	// somebody else may have it (RFC 6749 section 10.5).
 	EventRevocation EventType = "grant revoked"
+	// EventRegistration is that a client registered itself, or changed or deleted
+	// its registration, which Reason tells: ClientID, Scope, Audience, Reason.
+	EventRegistration EventType = "client registration"
 	// EventKeyRotation is that a signing key was published, and when it signs,
 	// which Reason tells: KeyID, Algorithm, Reason.
 	EventKeyRotation EventType = "signing key rotated"

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -46,7 +44,10 @@ type MemoryStore struct {
 	expiry  expiryHeap   // of grants and records, each once
 }
 
-var _ Store = (*MemoryStore)(nil)
+var (
+	_ Store       = (*MemoryStore)(nil)
+	_ ClientStore = (*MemoryStore)(nil)
+)
 
 type recordKey struct {
 	kind Kind
@@ -68,35 +69,6 @@ func NewMemoryStore(opts *MemoryStoreOptions) *MemoryStore {
 		m.limit = max(opts.MaxRecords, 0)
 	}
 	return m
-}
-
-// PutClient registers c in place of any client with its ClientID. It is an error,
-// which names the field, if no server could use c.
-func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
-	if c == nil {
-		return errors.New("authserver: PutClient: the client is nil")
-	}
-	if _, err := newStoredClient(c, parseKeys); err != nil {
-		return fmt.Errorf("authserver: PutClient (%q): %w", c.ClientID, err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.clients[c.ClientID]; !known && m.full(len(m.clients)) {
-		return ErrFull
-	}
-	put(&m.clients, c.ClientID, c.clone())
-	return nil
-}
-
-// Client implements [Store].
-func (m *MemoryStore) Client(_ context.Context, id string) (*Client, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c, ok := m.clients[id]
-	if !ok {
-		return nil, ErrNotFound
-	}
-	return c.clone(), nil
 }
 
 // CreateGrant implements [Store].

@@ -41,6 +41,9 @@ type Server struct {
 	proofs            dpop.Policy
 	clientCertificate func(*http.Request) *x509.Certificate // nil: that of the TLS connection
 
+	registration *registration // nil: clients do not register themselves
+	documents    *documents    // nil: no client_id is a URL to ask at
+
 	// For people to sign in; login is nil where nobody can.
 	login    loginFunc
 	subjects map[string]*person                                      // of Config.Users
@@ -111,6 +114,10 @@ func (s *Server) newRoutes() map[string]route {
 		"/.well-known/oauth-authorization-server" + path: about, // RFC 8414 section 3.1
 		path + "/.well-known/openid-configuration":       about, // OpenID Connect Discovery section 4.1
 		"/.well-known/openid-configuration" + path:       about, // RFC 8414 section 5
+	}
+	if s.registration != nil {
+		methods := []string{http.MethodPost, http.MethodGet, http.MethodPut, http.MethodDelete}
+		routes[path+registerPath] = route{methods: methods, cors: true, serve: s.serveRegistration}
 	}
 	if s.login != nil {
 		routes[path+userinfoPath] = route{methods: []string{http.MethodGet, http.MethodPost}, cors: true, serve: s.tellUser}

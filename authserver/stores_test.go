@@ -177,3 +177,16 @@ func (s *countingStore) Purge(ctx context.Context, now time.Time, limit int) (in
 	s.purges.Add(1)
 	return s.Store.Purge(ctx, now, limit)
 }
+
+// A fullStore fails while fail is set, for clients too.
+type fullStore struct {
+	*authserver.MemoryStore
+	fail atomic.Bool
+}
+
+func (s *fullStore) Client(ctx context.Context, id string) (*authserver.Client, error) {
+	if s.fail.Load() {
+		return nil, errBroken
+	}
+	return s.MemoryStore.Client(ctx, id)
+}

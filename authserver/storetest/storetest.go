@@ -4,7 +4,6 @@ package storetest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -23,11 +22,8 @@ const (
 // It takes tens of thousands of operations, many of them 64 at once; under
 // go test -race it finds data races too.
 //
-// A store that registers clients, with a method
-//
-//	PutClient(ctx context.Context, c *authserver.Client) error
-//
-// is tested with clients; any other only without.
+// A store that is an [authserver.ClientStore], too, is tested with clients; any other
+// only without.
 func Run(t *testing.T, open func(t *testing.T) authserver.Store) {
 	t.Helper()
 	for _, c := range cases {
@@ -40,6 +36,7 @@ var cases = []struct {
 	run  func(t testing.TB, s authserver.Store)
 }{
 	{"Client", testClient},
+	{"DeleteClient", testDeleteClient},
 	{"Put", testPut},
 	{"PutRace", testPutRace},
 	{"Copies", testCopies},
@@ -63,15 +60,14 @@ func testClient(t testing.TB, s authserver.Store) {
 	if c, err := s.Client(ctx, "nobody"); !errors.Is(err, authserver.ErrNotFound) {
 		t.Errorf("Client of an unknown ID: %v, %v; want ErrNotFound", c, err)
 	}
-	w, ok := s.(interface {
-		PutClient(ctx context.Context, c *authserver.Client) error
-	})
+	w, ok := s.(authserver.ClientStore)
 	if !ok {
 		return
 	}
 	c := authserver.Client{
 		ClientID: "shop", ClientName: "Shop", SecretHash: authserver.HashOf("secret"), TokenEndpointAuthMethod: "client_secret_post",
-		GrantTypes: []string{"client_credentials"}, RedirectURIs: []string{"https://shop.example/cb"}, Scope: "a b",
+		RegistrationTokenHash: authserver.HashOf("registration token"),
+		GrantTypes:            []string{"client_credentials"}, RedirectURIs: []string{"https://shop.example/cb"}, Scope: "a b",
 		Audience: []string{"https://api.example", "urn:x"}, AccessTokenStrategy: "opaque",
 	}
 	want := fmt.Sprintf("%+v", c)
@@ -86,11 +82,36 @@ func testClient(t testing.TB, s authserver.Store) {
 		got.Scope, got.GrantTypes[0], got.RedirectURIs[0], got.Audience[0] = "x", "x", "x", "x"
 	}
 	must(t, w.PutClient(ctx, &authserver.Client{ClientID: "shop", SecretHash: authserver.HashOf("other"), Scope: "new"}))
-	if got, err := s.Client(ctx, "shop"); err != nil || got.Scope != "new" || len(got.Audience) != 0 {
+	if got, err := s.Client(ctx, "shop"); err != nil || got.Scope != "new" || len(got.Audience) != 0 || got.RegistrationTokenHash != (authserver.Hash{}) {
 		t.Errorf("Client after another PutClient: %+v, %v", got, err)
 	}
 	if _, err := s.Client(ctx, "Shop"); !errors.Is(err, authserver.ErrNotFound) {
 		t.Errorf("Client of an ID in another case: %v; want ErrNotFound", err)
+	}
+}
+
+func testDeleteClient(t testing.TB, s authserver.Store) {
+	w, ok := s.(authserver.ClientStore)
+	if !ok {
+		return
+	}
+	ctx := t.Context()
+	for _, id := range []string{"shop", "Shop"} {
+		must(t, w.PutClient(ctx, &authserver.Client{ClientID: id, SecretHash: authserver.HashOf("secret")}))
+	}
+	must(t, w.DeleteClient(ctx, "shop"))
+	if c, err := s.Client(ctx, "shop"); !errors.Is(err, authserver.ErrNotFound) {
+		t.Errorf("Client of one that was deleted: %+v, %v; want ErrNotFound", c, err)
+	}
+	if err := w.DeleteClient(ctx, "shop"); !errors.Is(err, authserver.ErrNotFound) {
+		t.Errorf("DeleteClient of one that is not there: %v; want ErrNotFound", err)
+	}
+	if _, err := s.Client(ctx, "Shop"); err != nil {
+		t.Errorf("Client of another one than was deleted: %v", err)
+	}
+	must(t, w.PutClient(ctx, &authserver.Client{ClientID: "shop", SecretHash: authserver.HashOf("secret")}))
+	if _, err := s.Client(ctx, "shop"); err != nil {
+		t.Errorf("Client of one that is there again: %v", err)
 	}
 }
 

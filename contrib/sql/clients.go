@@ -11,11 +11,11 @@ import (
 
 // Client implements [authserver.Store].
 func (s *Store) Client(ctx context.Context, id string) (*authserver.Client, error) {
-	var metadata, secretHash []byte
+	var metadata, secretHash, registrationHash []byte
 	err := s.read.QueryRowContext(ctx, `
-		SELECT metadata, secret_hash FROM countermark_clients
+		SELECT metadata, secret_hash, registration_hash FROM countermark_clients
 		WHERE id = $1`, id).
-		Scan(&metadata, &secretHash)
+		Scan(&metadata, &secretHash, &registrationHash)
 	if err != nil {
 		return nil, notFound("Client", err)
 	}
@@ -26,12 +26,13 @@ func (s *Store) Client(ctx context.Context, id string) (*authserver.Client, erro
 		return nil, errors.New("sqlstore: Client: the row's metadata is not what this version's PutClient writes")
 	}
 	copy(c.SecretHash[:], secretHash)
+	copy(c.RegistrationTokenHash[:], registrationHash)
 	return c, nil
 }
 
-// PutClient registers c in place of any client with its ClientID, for all
-// servers on the database at once. What is wrong with c shows when it is used; a
-// Secret, which would lie in the database as it is, is refused at once.
+// PutClient implements [authserver.ClientStore], for all servers on the database at
+// once. What is wrong with c shows when it is used; a Secret, which would lie in the
+// database as it is, is refused at once.
 func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
 	switch {
 	case c == nil:
@@ -43,17 +44,36 @@ func (s *Store) PutClient(ctx context.Context, c *authserver.Client) error {
 	if err != nil {
 		return failed("PutClient", err)
 	}
-	var secretHash []byte // null
-	if c.SecretHash != (authserver.Hash{}) {
-		secretHash = c.SecretHash[:]
-	}
 	_, err = s.write.ExecContext(ctx, `
-		INSERT INTO countermark_clients (id, metadata, secret_hash)
-		VALUES ($1, $2, $3)
-		ON CONFLICT (id) DO UPDATE SET metadata = excluded.metadata, secret_hash = excluded.secret_hash`,
-		c.ClientID, string(metadata), secretHash)
+		INSERT INTO countermark_clients (id, metadata, secret_hash, registration_hash)
+		VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET
+			metadata = excluded.metadata, secret_hash = excluded.secret_hash, registration_hash = excluded.registration_hash`,
+		c.ClientID, string(metadata), orNull(c.SecretHash), orNull(c.RegistrationTokenHash))
 	if err != nil {
 		return failed("PutClient", err)
 	}
 	return nil
+}
+
+// DeleteClient implements [authserver.ClientStore], for all servers on the database
+// at once.
+func (s *Store) DeleteClient(ctx context.Context, id string) error {
+	n, err := affected(s.write.ExecContext(ctx, `DELETE FROM countermark_clients WHERE id = $1`, id))
+	switch {
+	case err != nil:
+		return failed("DeleteClient", err)
+	case n == 0:
+		return authserver.ErrNotFound
+	default:
+		return nil
+	}
+}
+
+// orNull is for the column of a hash that may be missing.
+func orNull(h authserver.Hash) []byte {
+	if h == (authserver.Hash{}) {
+		return nil
+	}
+	return h[:]
 }

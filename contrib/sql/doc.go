@@ -2,7 +2,7 @@
 // database: SQLite, so that one server finds everything again after a restart,
 // or PostgreSQL, so that several servers are one issuer.
 //
-// A [Store] is an [authserver.Store], and an [authserver.KeyStore] if it has a
+// A [Store] is an [authserver.Store] and [authserver.ClientStore], and an [authserver.KeyStore] if it has a
 // key to encrypt signing keys with:
 //
 //	store, err := sqlstore.Open(ctx, "sqlite:/var/lib/issuer/tokens.db", nil)
@@ -14,7 +14,8 @@
 // # What is kept
 //
 // Codes and tokens are kept as the SHA-256 digests that [authserver.HashOf]
-// makes, a client's secret likewise, and signing keys encrypted. Times are
+// makes, a client's secret and its registration access token likewise, and signing
+// keys encrypted. Times are
 // milliseconds in UTC.
 //
 // Open creates the tables, and brings those of an earlier version up to date;

@@ -29,7 +29,7 @@ func TestDump_HoldsNoSecret(t *testing.T) {
 		encryption := make([]byte, 32)
 		_, _ = rand.Read(encryption)
 		s := db.open(t, &sqlstore.Options{KeyEncryptionKey: encryption})
-		code, token, next, secret := rand.Text(), rand.Text(), rand.Text(), rand.Text()
+		code, token, next, secret, registration := rand.Text(), rand.Text(), rand.Text(), rand.Text(), rand.Text()
 		signing, err := authserver.GenerateKey("ES256")
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func TestDump_HoldsNoSecret(t *testing.T) {
 		}()
 		for _, err := range []error{
 			consumeErr, rotateErr,
-			s.PutClient(ctx, &authserver.Client{ClientID: "client-in-the-clear", SecretHash: authserver.HashOf(secret)}),
+			s.PutClient(ctx, &authserver.Client{ClientID: "client-in-the-clear", SecretHash: authserver.HashOf(secret), RegistrationTokenHash: authserver.HashOf(registration)}),
 			s.CreateGrant(ctx, authserver.Grant{ID: "id-in-the-clear", Expiry: now}),
 			s.RevokeGrant(ctx, "id-in-the-clear", "reason-in-the-clear", now, now),
 			s.ReplaceSigningKeys(ctx, []authserver.SharedKey{{SigningKey: signing}}, 0),
@@ -70,7 +70,7 @@ func TestDump_HoldsNoSecret(t *testing.T) {
 				}
 			}
 			for what, hidden := range map[string][]byte{
-				"code": []byte(code), "token": []byte(token), "successor": []byte(next), "client secret": []byte(secret),
+				"code": []byte(code), "token": []byte(token), "successor": []byte(next), "client secret": []byte(secret), "registration token": []byte(registration),
 				"encryption key": encryption, "signing key": scalar, "PKCS#8": der[:16],
 			} {
 				if holds(dump, hidden) {

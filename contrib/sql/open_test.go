@@ -38,8 +38,8 @@ func TestOpen_ByManyAtOnce(t *testing.T) {
 			wg.Wait()
 			var version, grants int
 			row := raw(t, db).QueryRow(`SELECT version, (SELECT count(*) FROM countermark_grants) FROM countermark_schema`)
-			if err := row.Scan(&version, &grants); err != nil || version != 1 || grants != 12 {
-				t.Errorf("version %d and %d grants, %v; want 1 and 12", version, grants, err)
+			if err := row.Scan(&version, &grants); err != nil || version != 2 || grants != 12 {
+				t.Errorf("version %d and %d grants, %v; want 2 and 12", version, grants, err)
 			}
 		}
 	})

@@ -49,8 +49,9 @@ type Store struct {
 }
 
 var (
-	_ authserver.Store    = (*Store)(nil)
-	_ authserver.KeyStore = (*Store)(nil)
+	_ authserver.Store       = (*Store)(nil)
+	_ authserver.ClientStore = (*Store)(nil)
+	_ authserver.KeyStore    = (*Store)(nil)
 )
 
 // An engine is what tells the databases apart.

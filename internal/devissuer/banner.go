@@ -30,6 +30,9 @@ func printBanner(w io.Writer, addr, issuer string, cfg *Config, keys string) err
 	if len(cfg.Users) > 0 {
 		rows = append(rows, [2]string{"Authorization", base + "/authorize"}, [2]string{"Pushed requests", base + "/par"})
 	}
+	if cfg.registers {
+		rows = append(rows, [2]string{"Registration", base + "/register"})
+	}
 	for _, row := range append(rows, [][2]string{
 		{"Token", base + "/token"},
 		{"Introspection", base + "/introspect"},

@@ -27,6 +27,8 @@ type Config struct {
 	// them in the resource parameter. A client without an audience has them all;
 	// if there are any, no audience holds others.
 	Resources []string `json:"resources,omitempty"`
+
+	registers bool // whether other clients may come by themselves
 }
 
 // A Client is client metadata (RFC 7591) with the client's secret in the clear.

@@ -45,7 +45,10 @@ func Main(args []string, stores *Stores) int {
 	return 0
 }
 
-type options struct{ addr, issuer, config, keys, store string }
+type options struct {
+	addr, issuer, config, keys, store string
+	register                          bool
+}
 
 func parseFlags(args []string, stores *Stores, stderr io.Writer) (options, error) {
 	var o options
@@ -55,6 +58,7 @@ func parseFlags(args []string, stores *Stores, stderr io.Writer) (options, error
 	fs.StringVar(&o.issuer, "issuer", "", "the issuer's `URL`, if it is not http:// and the address")
 	fs.StringVar(&o.config, "config", "", "read issuer, clients, users and resources from this JSON `file`")
 	fs.StringVar(&o.keys, "keys", "", "keep the signing key in this `file` (PEM, PKCS #8, or a private JWK), made if it is not there")
+	fs.BoolVar(&o.register, "register", false, "let any client register itself (RFC 7591), or be known by a client ID metadata document")
 	if stores != nil {
 		fs.Func("store", stores.Usage, func(name string) error {
 			if o.store = name; name == "" {
@@ -148,6 +152,14 @@ func run(ctx context.Context, o options, stores *Stores, stdout, stderr io.Write
 	}
 	if made.Development = local && isLocal(issuer); !made.Development { // whose pages say so
 		made.Pages.Name = "Development issuer"
+	}
+	if o.register {
+		if !local {
+			return errors.New("-register: is for a loopback address: anybody could register who gets here")
+		}
+		if err := cfg.onboard(&made); err != nil {
+			return err
+		}
 	}
 	srv, err := authserver.New(made)
 	if err != nil {

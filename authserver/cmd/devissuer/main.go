@@ -12,6 +12,7 @@
 //	-issuer URL      the issuer's URL, if it is not http:// and the address
 //	-config FILE     read issuer, clients, users and resources from a file
 //	-keys FILE       keep the signing key in a file, made if it is not there
+//	-register        let any client register itself, or be known by a document
 //
 // A FILE is a regular file of at most 1 MiB.
 //
@@ -72,6 +73,14 @@
 // error. What has no effect, such as redirect_uris of a client that sends nobody
 // anywhere, or jwks and jwks_uri of one whose method does not use them, is said at
 // the start, as is what hardly works as it was meant.
+//
+// # Clients that nobody knows
+//
+// With -register a client may POST its metadata to /register (RFC 7591) without a
+// token, or use as client_id the URL of a client ID metadata document, on this
+// machine by http, too: as those of the Model Context Protocol do. It may have the
+// scopes of the file's clients between them and all resources, by the grants in
+// which a person decides. The flag is for loopback addresses.
 //
 // # The key file
 //

@@ -313,6 +313,9 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "spa", "token_endpoint_auth_method": "none", "client_secret": "x"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0].client_secret: a client of none has none`},
 		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "token_endpoint_auth_method": "client_secret_jwt", "client_secret": "x"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): client_secret: must have at least 32 bytes`},
 		{[]string{"-config", write(t, "c.json", `{"clients": [{"client_id": "web", "client_secret": "x", "jwks": {"keys": []}, "jwks_uri": "https://web.example/jwks"}]}`), "-addr", "127.0.0.1:0"}, 1, `c.json: clients[0] ("web"): jwks_uri: must not be there beside jwks`},
+		{[]string{"-register", "-addr", "127.0.0.1:0", "-config", write(t, "c.json", `{"resources": ["urn:x"]}`)}, 1, "-register: there are no users"},
+		{[]string{"-register", "-addr", "127.0.0.1:0", "-config", write(t, "c.json", `{"users": [{"sub": "1", "username": "a", "password": "x"}]}`)}, 1, "-register: there are no resources"},
+		{[]string{"-register", "-addr", ":0", "-issuer", "https://issuer.example"}, 1, "-register: is for a loopback address"},
 		{[]string{"-keys", write(t, "k.pem", "nonsense")}, 1, "k.pem: authserver: ParseSigningKeys: neither PEM blocks"},
 		{[]string{"-keys", filepath.Join(t.TempDir(), "no", "such", "folder")}, 1, "no such file"},
 	} {

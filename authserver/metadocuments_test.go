@@ -1,0 +1,85 @@
+package authserver
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+func newTestDocuments(t *testing.T, client *http.Client, now func() time.Time) *documents {
+	t.Helper()
+	d, err := newDocuments(&ClientIDMetadataDocuments{Policy: ClientPolicy{Audience: []string{"https://api.example"}}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.egress, d.now = client, now
+	return d
+}
+
+// With an issuer that is not on loopback, as with any, documents come over https.
+func TestDocuments_OverHTTPS(t *testing.T) {
+	t.Parallel()
+	var id string
+	host := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"client_id":"https://%s%s","redirect_uris":["https://app.example/cb"]}`, r.Host, r.URL)
+	}))
+	t.Cleanup(host.Close)
+	id = host.URL + "/client.json?version=1"
+	d := newTestDocuments(t, host.Client(), time.Now)
+	if c, err := d.get(t.Context(), id); err != nil || c.ClientID != id || c.TokenEndpointAuthMethod != authNone || !d.covers(id) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	d = newTestDocuments(t, newEgress(true), time.Now) // which has no such authority
+	if c, err := d.get(t.Context(), id); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// Documents and failures are forgotten, the oldest first, before they fill the
+// memory; and no flood of failures throws out what is of use.
+func TestDocuments_Bounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	host := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"client_id":"https://%s%s","redirect_uris":["https://app.example/cb"]}`, r.Host, r.URL)
+	}))
+	t.Cleanup(host.Close)
+	d := newTestDocuments(t, host.Client(), func() time.Time { return now })
+	for n := range maxDocuments + 10 {
+		now = now.Add(time.Millisecond)
+		remember(&d.known, fmt.Sprint("https://app.example/", n), documentState{client: &Client{}, tried: now, until: now.Add(time.Hour)})
+		remember(&d.failed, fmt.Sprint("https://bad.example/", n), documentState{err: errBroken, tried: now, until: now.Add(time.Hour)})
+	}
+	for range 2 {
+		if _, err := d.get(t.Context(), host.URL+"/client.json"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(d.known) != maxDocuments || len(d.failed) != maxDocuments {
+		t.Errorf("%d documents and %d failures are remembered", len(d.known), len(d.failed))
+	}
+	for n, known := range map[int]bool{10: false, 11: true, maxDocuments + 9: true} {
+		if _, ok := d.state(fmt.Sprint("https://app.example/", n)); ok != known {
+			t.Errorf("number %d is remembered: %v", n, ok)
+		}
+	}
+}
+
+var errBroken = errors.New("broken")
+
+func TestFreshness_CountsAge(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"Cache-Control": {"public", "max-age=600"}, "Age": {"300"}}
+	if got := freshness(h); got != 5*time.Minute {
+		t.Error(got)
+	}
+	h.Set("Age", "900")
+	if got := freshness(h); got != documentFreshLeast {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,2 @@
+ALTER TABLE countermark_clients
+	ADD COLUMN registration_hash BLOB; -- of the registration access token (RFC 7592); null: none
