@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"log"
 	"log/slog"
@@ -44,9 +45,25 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if err := trustTestServers(dir); err != nil {
+		log.Fatal(err)
+	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// trustTestServers has this process trust the certificate that all servers of
+// httptest have.
+func trustTestServers(dir string) error {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	file := filepath.Join(dir, "roots.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := os.WriteFile(file, certificate, 0o600); err != nil {
+		return err
+	}
+	return os.Setenv("SSL_CERT_FILE", file)
 }
 
 // Parties are whom an issuer knows, and what they authenticate by. The programs of
