@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -43,16 +44,26 @@ type town struct {
 // httptest.Server.
 var direct = &http.Client{Transport: &http.Transport{}}
 
+// quietAddress is one that nobody listens at, and that nobody is given who asks for
+// any: those are above.
+func quietAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprint("127.0.0.1:", 20_000+mathrand.IntN(12_000))
+		if listener, err := net.Listen("tcp", addr); err == nil {
+			_ = listener.Close()
+			return addr
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // newTown starts the API; the issuer is off. Introspected tokens are remembered
 // for ttl.
 func newTown(t *testing.T, ttl time.Duration) *town {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &town{issuer: "http://" + listener.Addr().String()}
-	_ = listener.Close()
+	w := &town{issuer: "http://" + quietAddress(t)}
 	client := func(id, strategy string) authserver.Client {
 		return authserver.Client{
 			ClientID: id, SecretHash: authserver.HashOf(e2eSecret), GrantTypes: []string{"client_credentials"},
