@@ -64,6 +64,7 @@ func quietAddress(t *testing.T) string {
 func newTown(t *testing.T, ttl time.Duration) *town {
 	t.Helper()
 	w := &town{issuer: "http://" + quietAddress(t)}
+	var err error
 	client := func(id, strategy string) authserver.Client {
 		return authserver.Client{
 			ClientID: id, SecretHash: authserver.HashOf(e2eSecret), GrantTypes: []string{"client_credentials"},
