@@ -24,6 +24,7 @@ var page = template.Must(template.New("page").Parse(pageText))
 // An app is the web application, a client of the issuer.
 type app struct {
 	oauth    *oauth2.Config
+	home     string
 	issuer   string
 	api      string
 	http     *http.Client
@@ -33,23 +34,24 @@ type app struct {
 func newApp(s *system, secret string) http.Handler {
 	a := &app{
 		oauth: &oauth2.Config{
-			ClientID: "webapp", ClientSecret: secret, RedirectURL: s.webURL + "/callback", Scopes: []string{"orders:read"},
+			ClientID: "webapp", ClientSecret: secret, RedirectURL: s.webURL + "/callback", Scopes: []string{"openid", "orders:read"},
 			Endpoint: oauth2.Endpoint{AuthURL: s.issuerURL + "/authorize", TokenURL: s.issuerURL + "/token", AuthStyle: oauth2.AuthStyleInHeader},
 		},
+		home:   s.webURL + "/",
 		issuer: s.issuerURL,
 		api:    s.apiURL,
 		http:   &http.Client{Timeout: 10 * time.Second},
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", a.home)
+	mux.HandleFunc("GET /{$}", a.showHome)
 	mux.HandleFunc("POST /signin", a.signIn)
 	mux.HandleFunc("GET /callback", a.callback)
 	mux.HandleFunc("POST /signout", a.signOut)
 	return http.NewCrossOriginProtection().Handler(mux) // no other site posts here
 }
 
-// home shows what the API says, to whoever is signed in.
-func (a *app) home(w http.ResponseWriter, r *http.Request) {
+// showHome shows what the API says, to whoever is signed in.
+func (a *app) showHome(w http.ResponseWriter, r *http.Request) {
 	n := a.sessions.of(r)
 	if n == nil || n.tokens == nil {
 		show(w, http.StatusOK, "You are not signed in.", false)
@@ -118,21 +120,27 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 		show(w, http.StatusBadGateway, "The issuer gave no token.", false)
 		return
 	}
-	a.sessions.begin(w, r, &session{tokens: a.oauth.TokenSource(background, token)})
+	idToken, _ := token.Extra("id_token").(string) // straight from the issuer, which alone gets it back
+	a.sessions.begin(w, r, &session{tokens: a.oauth.TokenSource(background, token), idToken: idToken})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// signOut ends the session here and, by revoking the refresh token, all that the
-// issuer let the application do (RFC 7009).
+// signOut ends the session here; by revoking the refresh token, all that the issuer
+// let the application do (RFC 7009); and by way of its end-session endpoint the
+// session there (OpenID Connect RP-Initiated Logout 1.0 section 2).
 func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
 	n := a.sessions.of(r)
 	a.sessions.end(w, r)
-	if n != nil && n.tokens != nil {
-		if err := a.revoke(r.Context(), n.tokens); err != nil {
-			slog.Warn("sign-out", "error", err)
-		}
+	if n == nil || n.tokens == nil {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	if err := a.revoke(r.Context(), n.tokens); err != nil {
+		slog.Warn("sign-out", "error", err)
+	}
+	http.Redirect(w, r, a.issuer+"/end_session?"+url.Values{
+		"id_token_hint": {n.idToken}, "post_logout_redirect_uri": {a.home},
+	}.Encode(), http.StatusSeeOther)
 }
 
 func (a *app) revoke(ctx context.Context, tokens oauth2.TokenSource) error {

@@ -15,8 +15,10 @@ func newIssuer(issuerURL, webURL, secret string) (*authserver.Server, error) {
 			SecretHash:   authserver.HashOf(secret),
 			GrantTypes:   []string{"authorization_code", "refresh_token"},
 			RedirectURIs: []string{webURL + "/callback"},
-			Scope:        "orders:read",
+			Scope:        "openid orders:read",
 			Audience:     []string{apiName},
+
+			PostLogoutRedirectURIs: []string{webURL + "/"},
 		}},
 	})
 }

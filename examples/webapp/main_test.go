@@ -90,6 +90,9 @@ func TestWebapp_SignInSeeOrdersSignOut(t *testing.T) {
 	if out := b.submit(home, "/signout", url.Values{}); !strings.Contains(out.text, "You are not signed in.") {
 		t.Errorf("%d %s", out.status, out.text)
 	}
+	if again := b.submit(b.open(s.webURL), "/signin", url.Values{}); !strings.Contains(again.text, `action="/login"`) {
+		t.Errorf("signed in at the issuer yet: %s", again.text)
+	}
 	b.client.Jar.SetCookies(home.at, before)
 	if again := b.open(s.webURL); !strings.Contains(again.text, "You are not signed in.") {
 		t.Errorf("by the old cookie: %s", again.text)

@@ -20,6 +20,7 @@ const (
 type session struct {
 	state, verifier string             // of the way there
 	tokens          oauth2.TokenSource // nil until somebody signed in
+	idToken         string             // which says to the issuer who is to be signed out
 	began           time.Time
 }
 
