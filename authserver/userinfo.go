@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/countermark/countermark/internal/authheader"
 	"github.com/countermark/countermark/internal/jose"
-	"github.com/countermark/countermark/internal/wire"
 )
 
 // scopeClaims are what the scopes of OpenID Connect Core section 5.4 stand for.
@@ -55,11 +55,11 @@ func shownToken(r *http.Request) (scheme, token string, err error) {
 	case params.Has("access_token"):
 		return "", "", refuse(invalidRequest, "the access token belongs in the Authorization header, not in the URL")
 	}
-	shown, err := wire.Credentials(r.Header["Authorization"])
+	scheme, token, err = authheader.Read(r.Header["Authorization"])
 	if err != nil {
 		return "", "", refuse(invalidRequest, "Authorization must be there once, with one access token")
 	}
-	return shown.Scheme, shown.Token, nil
+	return scheme, token, nil
 }
 
 // userClaims returns what an access token may get: one of this issuer that is in
@@ -96,13 +96,13 @@ func (s *Server) userClaims(ctx context.Context, r *request, scheme, token strin
 func (s *Server) checkHolder(ctx context.Context, r *request, bound *confirmation, scheme, token string) error {
 	var shown *confirmation
 	switch {
-	case (scheme == wire.DPoP) != (bound != nil && bound.JKT != ""):
+	case (scheme == authheader.DPoP) != (bound != nil && bound.JKT != ""):
 		why := errBadToken("the scheme of Authorization is not the token_type of the access token")
 		why.scheme = bound.tokenType()
 		return why
 	case bound == nil:
 		return nil
-	case scheme == wire.DPoP:
+	case scheme == authheader.DPoP:
 		var err error
 		if shown, err = s.provedKey(ctx, r, userinfoPath, token); err != nil {
 			return err
@@ -156,7 +156,7 @@ func (s *Server) refuseToken(w http.ResponseWriter, req *http.Request, scheme st
 		if r.code == insufficientScope {
 			params += `, scope="` + openIDScope + `"`
 		}
-		s.challenge(w, cmp.Or(r.scheme, scheme, wire.Bearer), params)
+		s.challenge(w, cmp.Or(r.scheme, scheme, authheader.Bearer), params)
 	}
 	s.writeError(w, req, nil, err)
 }
@@ -165,14 +165,14 @@ func (s *Server) refuseToken(w http.ResponseWriter, req *http.Request, scheme st
 // 6750 section 3.1).
 func (s *Server) askForToken(w http.ResponseWriter, req *http.Request) {
 	r := s.report(req, nil, errBadToken("an access token is required"))
-	s.challenge(w, wire.Bearer, "")
-	s.challenge(w, wire.DPoP, "")
+	s.challenge(w, authheader.Bearer, "")
+	s.challenge(w, authheader.DPoP, "")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(r.status)
 }
 
 func (s *Server) challenge(w http.ResponseWriter, scheme, params string) {
-	if scheme == wire.DPoP {
+	if scheme == authheader.DPoP {
 		params += `, algs="` + strings.Join(jose.Algorithms(), " ") + `"`
 	}
 	w.Header().Add("WWW-Authenticate", scheme+` realm="`+s.issuer+`"`+params)

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
+	"github.com/countermark/countermark/internal/authheader"
 	"github.com/countermark/countermark/internal/wire"
 	"github.com/countermark/countermark/validator"
 )
@@ -22,7 +23,7 @@ func (g *Guard) credentials(ctx context.Context, fullMethod string) (validator.C
 	if info, ok := tlsInfo(ctx); ok && len(info.State.PeerCertificates) > 0 {
 		c.Certificate = info.State.PeerCertificates[0]
 	}
-	if c.Scheme == wire.DPoP {
+	if c.Scheme == authheader.DPoP {
 		c.Proof, err = wire.Proof(metadata.ValueFromIncomingContext(ctx, "dpop"))
 		c.Method, c.URL = http.MethodPost, g.url(ctx, fullMethod)
 	}

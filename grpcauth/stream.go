@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/countermark/countermark/internal/wire"
+	"github.com/countermark/countermark/internal/authheader"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -72,7 +72,7 @@ func end(expiry, came time.Time) time.Time {
 // proof is challenged to do so again (RFC 9449 section 7.1).
 func errExpired(scheme string) *validator.Error {
 	e := validator.NewError(validator.ErrExpired, "while the stream was open")
-	if scheme == wire.DPoP {
+	if scheme == authheader.DPoP {
 		e.Schemes = []string{scheme}
 	}
 	return e

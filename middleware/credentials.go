@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/countermark/countermark/internal/authheader"
 	"github.com/countermark/countermark/internal/wire"
 	"github.com/countermark/countermark/validator"
 )
@@ -26,7 +27,7 @@ func (g *Guard) credentials(req *http.Request) (validator.Credentials, error) {
 	if req.TLS != nil && len(req.TLS.PeerCertificates) > 0 {
 		c.Certificate = req.TLS.PeerCertificates[0]
 	}
-	if c.Scheme == wire.DPoP {
+	if c.Scheme == authheader.DPoP {
 		c.Proof, err = wire.Proof(req.Header["Dpop"])
 		c.Method, c.URL = req.Method, g.url(req)
 	}

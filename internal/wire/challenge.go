@@ -3,6 +3,7 @@ package wire
 import (
 	"strings"
 
+	"github.com/countermark/countermark/internal/authheader"
 	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/validator"
 )
@@ -22,7 +23,7 @@ func (s *Space) Challenges(e *validator.Error) []string {
 	}
 	schemes := e.Schemes
 	if len(schemes) == 0 {
-		schemes = []string{Bearer}
+		schemes = []string{authheader.Bearer}
 	}
 	values := make([]string, len(schemes))
 	for i, scheme := range schemes {
@@ -45,7 +46,7 @@ func (s *Space) challenge(scheme string, e *validator.Error) string {
 	if s.Metadata != "" {
 		param("resource_metadata", s.Metadata)
 	}
-	if scheme == DPoP {
+	if scheme == authheader.DPoP {
 		param("algs", strings.Join(jose.Algorithms(), " "))
 	}
 	return b.String()
