@@ -262,3 +262,18 @@ func TestRFC7591_Section5_TheStoreFails(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+// The consent page shows where one is sent: what looks like another host must not
+// hide in escapes, nor a directive in the Content-Security-Policy.
+func TestPoint37_HostsAsABrowserKnowsThem(t *testing.T) {
+	t.Parallel()
+	i := startRegistering(t)
+	for _, uri := range []string{
+		"https://ex%D0%B0mple.com/cb", "https://bank.example%E2%80%AE/cb", "https://www%C2%AD.bank.example/cb",
+		"http://a;sandbox;b.localhost/cb", "http://a,b.localhost/cb",
+	} {
+		if a := i.register(`{"redirect_uris":["` + uri + `"]}`); a.outcome() != "400 invalid_redirect_uri" {
+			t.Errorf("%s: %d %s", uri, a.status, a.body)
+		}
+	}
+}

@@ -44,9 +44,17 @@ func checkHost(u *url.URL) error {
 		return errors.New("must have a port from 1 to 65535, or none and no colon")
 	case strings.Contains(u.Host, "*"):
 		return errors.New("must name one host: * stands for nothing")
+	case strings.ContainsFunc(u.Host, notInHost):
+		return errors.New("must have a host of letters, digits, dots and hyphens: one in punycode, nothing escaped")
 	default:
 		return nil
 	}
+}
+
+// notInHost tells what is in no name of a host, nor in an address and port. Escapes
+// are resolved: a browser makes of them another host than people are shown.
+func notInHost(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._:[]", r)
 }
 
 // checkOrigin wants what a browser sends as Origin (RFC 6454 section 6.2): it is
