@@ -53,6 +53,9 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request) (any, *client
 		if err != nil {
 			return nil, c, err
 		}
+		if was, token, err = s.registrant(r); err != nil { // while the body came, somebody may have deleted the client
+			return nil, c, err
+		}
 		if err := m.checkChange(was); err != nil {
 			return nil, c, err
 		}

@@ -2,9 +2,11 @@ package authserver_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countermark/countermark/authserver"
 )
@@ -164,5 +166,32 @@ func TestRFC7592_Section2_AtAPath(t *testing.T) {
 	r := i.registrant("")
 	if a := i.metadata("GET", r.url, r.token, ""); a.status != 200 || !strings.HasPrefix(r.url, i.url+"/register?") {
 		t.Errorf("%s: %d %s", r.url, a.status, a.body)
+	}
+}
+
+// A change that was under way does not bring back a client that was deleted.
+func TestRFC7592_Section2_3_AChangeDoesNotUndoIt(t *testing.T) {
+	t.Parallel()
+	i := startRegistering(t)
+	r := i.registrant("")
+	body, feed := io.Pipe()
+	req, err := http.NewRequest(http.MethodPut, r.url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	done := make(chan answer, 1)
+	go func() { done <- i.do(req) }()
+	_, _ = io.WriteString(feed, `{`)
+	time.Sleep(200 * time.Millisecond) // until the server reads it
+	if a := i.metadata("DELETE", r.url, r.token, ""); a.status != 204 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	_, _ = io.WriteString(feed, `"client_id":"`+r.id+`","redirect_uris":["`+appURI+`"]}`)
+	_ = feed.Close()
+	a := <-done
+	if again := i.metadata("GET", r.url, r.token, ""); a.status != 401 || again.status != 401 {
+		t.Errorf("changed: %d %s; it is there: %d", a.status, a.body, again.status)
 	}
 }
