@@ -293,3 +293,14 @@ func TestPages_AreForScreenReaders(t *testing.T) {
 		}
 	}
 }
+
+// HTML has line feeds alone when a browser hashes the text of a style.
+func TestPages_TheStyleIsHashedAsABrowserReadsIt(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", withPages(authserver.Pages{Templates: fstest.MapFS{"style.css": {Data: []byte("body {\r\n color: red }\r\n")}}}))
+	s := i.browser().authorize(authParams(web))
+	wantStyle(t, s)
+	if strings.Contains(string(s.body), "\r") {
+		t.Errorf("the browser hashes another text: %q", s.body[:400])
+	}
+}

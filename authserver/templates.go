@@ -122,7 +122,7 @@ func parseTemplates(own fs.FS) (root *template.Template, style string, err error
 		case strings.Contains(strings.ToLower(text), "</style"):
 			err = errors.New("style.css: has an end of the style element in it")
 		default:
-			style = text
+			style = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text) // as a browser reads it, before it takes the hash
 		}
 		if err != nil {
 			return nil, "", err
