@@ -40,6 +40,9 @@ func TestCheckAddress(t *testing.T) {
 		"[2001::1]:443":              {false, false},
 		"[::7f00:1]:443":             {false, false},
 		"[fec0::1]:443":              {false, false},
+		"[::ffff:0:a9fe:a9fe]:443":   {false, false},
+		"[3fff::1]:443":              {false, false},
+		"[5f00::1]:443":              {false, false},
 		"localhost:443":              {false, false}, // a name is never connected to
 		"127.0.0.1":                  {false, false},
 		"":                           {false, false},
