@@ -206,3 +206,18 @@ func TestPoint39_RegistrationAcrossOrigins(t *testing.T) {
 		}
 	}
 }
+
+// A narrower policy narrows those that are there: AuthMethods, too.
+func TestPoint37_APolicyHoldsAuthMethods(t *testing.T) {
+	t.Parallel()
+	store := authserver.NewMemoryStore(nil)
+	i := startRegistering(t, withStore(store))
+	r := i.registrant(`,"token_endpoint_auth_method":"none"`)
+	narrow := startRegistering(t, withStore(store), func(c *authserver.Config) {
+		c.Issuer, c.Registration.Policy.AuthMethods = i.url, []string{"private_key_jwt"}
+	})
+	i.Server = narrow.Server
+	if a := i.tokens(r.login); a.status == 200 {
+		t.Errorf("a public client gets tokens yet: %s", a.body)
+	}
+}

@@ -77,6 +77,9 @@ func (p *clientPolicy) hold(c *client) {
 	c.Scope = strings.Join(c.scopes, " ")
 	c.Audience = common(c.Audience, p.audience)
 	c.GrantTypes = common(c.GrantTypes, p.grants)
+	if !slices.Contains(p.methods, c.TokenEndpointAuthMethod) {
+		c.GrantTypes = nil
+	}
 	c.TokenExchangeAudience = nil // whose tokens it would see; there is no such grant here
 	if len(c.GrantTypes) == 0 {
 		c.Audience = nil // or it would be a resource server, which sees the tokens of others
