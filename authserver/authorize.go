@@ -100,9 +100,12 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request, ar *authorizati
 }
 
 // refuseAuthorization answers with the error response that err stands for (RFC
-// 6749 section 4.1.2.1): at the client, if that is where the browser may go.
+// 6749 section 4.1.2.1): at the client, if that is where the browser may go. To a
+// stranger nobody is sent whom a page did not ask first, unless the client asked
+// for silence: anybody could have the server send anybody anywhere (RFC 9700
+// section 4.11.2).
 func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, ar *authorizationRequest, err error) {
-	if ar.reply.uri == "" {
+	if ar.reply.uri == "" || ar.client.stranger && !ar.isSilent() {
 		s.writeErrorPage(w, r, ar.client, err)
 		return
 	}

@@ -217,7 +217,31 @@ func TestPoint37_APolicyHoldsAuthMethods(t *testing.T) {
 		c.Issuer, c.Registration.Policy.AuthMethods = i.url, []string{"private_key_jwt"}
 	})
 	i.Server = narrow.Server
-	if a := i.tokens(r.login); a.status == 200 {
-		t.Errorf("a public client gets tokens yet: %s", a.body)
+	if s := i.browser().authorize(authParams(r.login, "redirect_uri", appURI)); !s.isPage(400) {
+		t.Errorf("people are asked for a public client yet: %d %s", s.status, s.text)
+	}
+	if a := i.send("/token", form(codeForm("x", appURI, "client_id", r.id)...)); a.outcome() != "400 unauthorized_client" {
+		t.Errorf("a public client gets tokens yet: %d %s", a.status, a.body)
+	}
+}
+
+// RFC 9700 section 4.11.2: the client registered itself, so nobody vouches for its
+// redirect URI: a mistake must not send whoever clicks the link there at once.
+func TestPoint13_StrangersMakeNoOpenRedirector(t *testing.T) {
+	t.Parallel()
+	h := startDocument(t, "")
+	d := startDocuments(t)
+	i := startRegistering(t)
+	r := i.registrant(`,"token_endpoint_auth_method":"none"`)
+	for name, row := range map[string]struct {
+		i  *issuer
+		id string
+	}{"a document": {d, h.id}, "a registration": {i, r.id}} {
+		for _, bad := range [][]string{{"scope", "nothing"}, {"response_type", "x"}, {"code_challenge", ""}} {
+			s := row.i.browser().authorize(authParams(login{id: row.id}, append([]string{"redirect_uri", appURI}, bad...)...))
+			if to := s.header.Get("Location"); strings.HasPrefix(to, appURI) {
+				t.Errorf("%s, %v: %d to %s", name, bad, s.status, to)
+			}
+		}
 	}
 }

@@ -74,7 +74,7 @@ func (s *Server) readLogout(w http.ResponseWriter, r *http.Request, params url.V
 		s.writeErrorPage(w, r, nil, err)
 		return nil, nil
 	}
-	n, err := s.signedIn(r.Context(), s.cookieOf(r))
+	n, err := s.session(r.Context(), s.cookieOf(r))
 	if err != nil {
 		s.writeErrorPage(w, r, lr.client, err)
 		return nil, nil
@@ -102,7 +102,11 @@ func (s *Server) checkLogout(ctx context.Context, params url.Values) (*logoutReq
 	case hint != nil:
 		id, lr.subject = hint.Audience, hint.Subject
 	}
-	if lr.client, err = s.claimed(ctx, id); err != nil {
+	switch lr.client, err = s.claimed(ctx, id); {
+	case err != nil && hint != nil: // who is meant is signed out whether the client is there yet or not
+		lr.client = nil
+		return lr, nil
+	case err != nil:
 		return nil, err
 	}
 	lr.uri, lr.state = params.Get("post_logout_redirect_uri"), params.Get("state")

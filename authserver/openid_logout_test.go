@@ -2,6 +2,7 @@ package authserver_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -346,5 +347,44 @@ func TestPoint12_SigningOutThatFails(t *testing.T) {
 	store.cling.Store(false)
 	if s.status != http.StatusServiceUnavailable || len(s.header.Values("Set-Cookie")) != 0 || !b.isSignedIn() {
 		t.Errorf("%d %v", s.status, s.header)
+	}
+}
+
+// Who is meant by a hint is signed out though the client is not there any more.
+func TestRPInitiatedLogout_LogoutOutlivesTheClient(t *testing.T) {
+	t.Parallel()
+	i := startRegistering(t, func(c *authserver.Config) { c.Registration.Policy.Scope = "openid" })
+	r := i.registrant(`,"scope":"openid"`)
+	b := i.browser()
+	code := b.grant(authParams(r.login, "redirect_uri", appURI, "scope", "openid")).response().Get("code")
+	token := i.redeem(r.login, code, "redirect_uri", appURI).member("id_token")
+	if token == "" {
+		t.Fatal("no ID token")
+	}
+	i.metadata("DELETE", r.url, r.token, "")
+	s := b.get(i.url + "/end_session?" + url.Values{"id_token_hint": {token}}.Encode())
+	if s.title != "Signed out" {
+		t.Errorf("%d %s", s.status, s.text)
+	}
+}
+
+// Who is out of the directory for a moment and signs out is signed out afterwards.
+func TestRPInitiatedLogout_WhoeverHasLeft(t *testing.T) {
+	t.Parallel()
+	d := &directory{}
+	i := startOpenID(t, withDirectory(d))
+	b := i.browser()
+	b.grant(authParams(web))
+	d.err = authserver.ErrNotFound
+	if s := b.submit(b.logout()); s.title != "Signed out" {
+		t.Fatalf("%d %s", s.status, s.text)
+	}
+	if d.err = nil; b.isSignedIn() {
+		t.Error("signed in yet")
+	}
+	b.grant(authParams(web))
+	d.err = errors.New("out of order")
+	if s := b.logout(); s.status >= 500 {
+		t.Errorf("nobody can sign out while the directory is down: %d %s", s.status, s.title)
 	}
 }

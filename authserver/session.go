@@ -107,8 +107,25 @@ func (s *Server) sendCookie(w http.ResponseWriter, secret string, maxAge int) {
 }
 
 // signedIn returns the session of a browser: one without a Subject if nobody is
-// signed in.
+// signed in, or whoever is has left.
 func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) {
+	n, err := s.session(ctx, secret)
+	if err != nil || n.Subject == "" {
+		return n, err
+	}
+	switch gone, err := s.isGone(ctx, n.Subject); {
+	case err != nil:
+		return nil, err
+	case gone:
+		return &session{}, nil
+	default:
+		return n, nil
+	}
+}
+
+// session is signedIn, whether the person has left or not: so that any session can
+// be ended.
+func (s *Server) session(ctx context.Context, secret string) (*session, error) {
 	key := s.keyOf(secret)
 	r, err := s.lookUp(ctx, Session, key)
 	switch {
@@ -128,14 +145,7 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 	if err := strictjson.Unmarshal(r.Data, n); err != nil {
 		return nil, fmt.Errorf("record of a session: %w", err)
 	}
-	switch gone, err := s.isGone(ctx, n.Subject); {
-	case err != nil:
-		return nil, err
-	case gone:
-		return &session{}, nil
-	default:
-		return n, nil
-	}
+	return n, nil
 }
 
 // signIn begins a session in place of the one that the browser has, under a new
@@ -143,7 +153,7 @@ func (s *Server) signedIn(ctx context.Context, secret string) (*session, error) 
 // section 4.7; session fixation).
 func (s *Server) signIn(ctx context.Context, w http.ResponseWriter, before string, u *User, query string) error {
 	now := s.now()
-	old, err := s.signedIn(ctx, before)
+	old, err := s.session(ctx, before)
 	if err != nil {
 		return err
 	}
