@@ -19,14 +19,8 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.byGet(w, r, authorizePath)
 		return
 	}
-	params, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		s.writeErrorPage(w, r, nil, err)
-		return
-	}
-	n, err := s.signedIn(r.Context(), s.cookieOf(r))
-	if err != nil {
-		s.writeErrorPage(w, r, nil, err)
+	params, n := s.readVisit(w, r)
+	if n == nil {
 		return
 	}
 	ar, err := s.readAuthorization(r.Context(), params, n.madeFor(normalQuery(params), s.now()))
@@ -46,6 +40,22 @@ func (s *Server) byGet(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	seeOther(w, s.path+path+"?"+form.Encode())
+}
+
+// readVisit reads the parameters that a browser comes with and its session. If that
+// is nil, there is nothing more to do.
+func (s *Server) readVisit(w http.ResponseWriter, r *http.Request) (url.Values, *session) {
+	params, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return nil, nil
+	}
+	n, err := s.signedIn(r.Context(), s.cookieOf(r))
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return nil, nil
+	}
+	return params, n
 }
 
 func parseQuery(query string) (url.Values, error) {

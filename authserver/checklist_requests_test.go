@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -304,8 +305,7 @@ func TestPoint20_AFailureTellsNothingOfStoredClients(t *testing.T) {
 }
 
 // As long as nobody has its secret, a stored client costs no more work than one
-// that is not there: to check this one takes hundreds of allocations. What other
-// tests have left running may add a few.
+// that is not there.
 func TestPoint20_AFailureTakesNoLongerForStoredClients(t *testing.T) { //nolint:paralleltest // it counts allocations
 	stored := authserver.Client{ClientID: "stored", SecretHash: authserver.HashOf("0123456789"), Scope: strings.Repeat("scope ", 99) + "scope"}
 	for n := range 99 {
@@ -314,13 +314,17 @@ func TestPoint20_AFailureTakesNoLongerForStoredClients(t *testing.T) { //nolint:
 	s := fixedStore{Store: authserver.NewMemoryStore(nil), clients: map[string]*authserver.Client{"stored": &stored}}
 	i := start(t, "", withStore(s), func(c *authserver.Config) { c.Logger = slog.New(slog.DiscardHandler) })
 	cost := func(id string) float64 {
-		return testing.AllocsPerRun(20, func() {
-			req := i.request("/token", "grant_type=client_credentials")
-			req.SetBasicAuth(id, "x")
-			i.ServeHTTP(httptest.NewRecorder(), req)
-		})
+		least := math.Inf(1)
+		for range 10 { // what other tests have left running may add some
+			least = min(least, testing.AllocsPerRun(20, func() {
+				req := i.request("/token", "grant_type=client_credentials")
+				req.SetBasicAuth(id, "x")
+				i.ServeHTTP(httptest.NewRecorder(), req)
+			}))
+		}
+		return least
 	}
-	if absent, there := cost("absent"), cost("stored"); there > absent+20 {
+	if absent, there := cost("absent"), cost("stored"); there > absent+1 {
 		t.Errorf("%v allocations for a client that is there, %v for one that is not", there, absent)
 	}
 }

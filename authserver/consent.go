@@ -108,12 +108,11 @@ func (c *client) isProven(redirectURI string) bool {
 }
 
 // consentKey is the key of the record that a person let a client have exactly
-// this, within that consentLifetime since 1970 which at is in: so a record that
-// expired and is still there is never in the way of the next one.
+// this, in the period that at is in.
 func (s *Server) consentKey(ar *authorizationRequest, n *session, at time.Time) Hash {
 	list := func(texts []string) string { return strings.Join(slices.Sorted(slices.Values(texts)), " ") }
-	period := strconv.FormatInt(at.Unix()/int64(consentLifetime/time.Second), 10)
-	about := []string{n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), period}
+	during := strconv.FormatInt(period(at, consentLifetime), 10)
+	about := []string{n.Subject, ar.client.ClientID, list(strings.Fields(ar.scope)), list(ar.audience), during}
 	return s.keyOf(strings.Join(about, "\x00"))
 }
 
@@ -133,13 +132,8 @@ func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, 
 		return nil // it would not count
 	}
 	now := s.now()
-	return s.write(ctx, func() error {
-		err := s.store.Put(ctx, Consent, s.consentKey(ar, n, now), Record{Expiry: now.Add(consentLifetime)})
-		if errors.Is(err, ErrExists) {
-			return nil
-		}
-		return err
-	})
+	_, err := s.once(ctx, Consent, s.consentKey(ar, n, now), now.Add(consentLifetime))
+	return err
 }
 
 // displayName is what people know the client by. Who gave themselves a name is known

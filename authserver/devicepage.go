@@ -16,14 +16,8 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 		s.deviceForm(w, r)
 		return
 	}
-	params, err := parseQuery(r.URL.RawQuery)
-	if err != nil {
-		s.writeErrorPage(w, r, nil, err)
-		return
-	}
-	n, err := s.signedIn(r.Context(), s.cookieOf(r))
-	if err != nil {
-		s.writeErrorPage(w, r, nil, err)
+	params, n := s.readVisit(w, r)
+	if n == nil {
 		return
 	}
 	code := parseUserCode(params.Get(userCodeParam)) // what can be none is not shown

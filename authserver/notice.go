@@ -30,13 +30,11 @@ func (n *notice) page() PageNotice {
 	return PageNotice{Client: n.Client, When: time.Unix(n.Time, 0).UTC().Format("2 January 2006, 15:04 UTC")}
 }
 
-// noticeKey is the key of one of a person's notices, of which each has a place. The
-// places of another period are others: those that expired may be there yet.
-func (s *Server) noticeKey(subject string, period int64, place int) Hash {
-	return s.keyOf(fmt.Sprintf("%s\x00%d\x00%d", subject, period, place))
+// noticeKey is the key of one of a person's notices, of which each has a place in
+// its period.
+func (s *Server) noticeKey(subject string, at time.Time, place int) Hash {
+	return s.keyOf(fmt.Sprintf("%s\x00%d\x00%d", subject, period(at, noticeLifetime), place))
 }
-
-func noticePeriod(t time.Time) int64 { return t.Unix() / int64(noticeLifetime/time.Second) }
 
 // leaveNotice keeps a notice of a grant for a person in the first place that is
 // free, unless one of several requests at once has done so.
@@ -49,7 +47,7 @@ func (s *Server) leaveNotice(ctx context.Context, grant, subject string, n *noti
 	record := Record{Grant: grant, Data: data, Expiry: now.Add(noticeLifetime)}
 	return s.write(ctx, func() error {
 		for place := range maxNotices {
-			key := s.noticeKey(subject, noticePeriod(now), place)
+			key := s.noticeKey(subject, now, place)
 			if err := s.store.Put(ctx, Notice, key, record); !errors.Is(err, ErrExists) {
 				return err
 			}
@@ -66,7 +64,7 @@ func (s *Server) takeNotices(ctx context.Context, subject string) ([]PageNotice,
 	var notices []PageNotice
 	now := s.now()
 	for n := range 2 * maxNotices { // of the period before as well
-		key := s.noticeKey(subject, noticePeriod(now)-int64(1-n/maxNotices), n%maxNotices)
+		key := s.noticeKey(subject, now.Add(-noticeLifetime*time.Duration(1-n/maxNotices)), n%maxNotices)
 		r, outcome, err := s.store.Consume(ctx, Notice, key, now)
 		switch {
 		case errors.Is(err, ErrNotFound) || err == nil && outcome != First:

@@ -22,6 +22,10 @@ func newSecret() string {
 // of the same names.
 func (s *Server) keyOf(secret string) Hash { return HashOf(s.issuer + "\x00" + secret) }
 
+// period returns which of the lifetimes since 1970 t is in: with it in its key a
+// record is not in the way of the next one that expired and is still there.
+func period(t time.Time, lifetime time.Duration) int64 { return t.Unix() / int64(lifetime/time.Second) }
+
 // lookUp returns a record that counts, spent or not, or ErrNotFound.
 func (s *Server) lookUp(ctx context.Context, kind Kind, key Hash) (Record, error) {
 	r, err := s.store.Get(ctx, kind, key)
