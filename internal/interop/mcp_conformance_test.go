@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,10 +45,15 @@ func TestMCP_Conformance(t *testing.T) {
 	}
 }
 
+// conforming is held by who runs the suite: runs at once share a callback port.
+var conforming sync.Mutex
+
 // conform runs the suite, with alice at the browser, and returns what came of each
 // check.
 func conform(t *testing.T, node, issuer string, settings map[string]any) map[string]string {
 	t.Helper()
+	conforming.Lock()
+	defer conforming.Unlock()
 	dir := t.TempDir()
 	settings["url"], settings["port"] = issuer, freePort(t)
 	text, err := json.Marshal(settings)
