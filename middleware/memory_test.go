@@ -61,7 +61,7 @@ func TestGuard_ARememberedTokenTakesAKiBAndAHalf(t *testing.T) {
 	for n := range tokens {
 		show(n + 1)
 	}
-	each := (int64(heap()) - int64(before)) / tokens //nolint:gosec // far from the bounds
+	each := (int64(heap()) - int64(before)) / tokens
 	t.Logf("%d bytes each", each)
 	if each > 1536 || each < 512 {
 		t.Errorf("%d bytes each, 1536 at most are wanted (and 512 at least, or it does not remember)", each)
