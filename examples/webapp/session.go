@@ -24,6 +24,9 @@ type session struct {
 	began           time.Time
 }
 
+// signedIn reports whether there is a session, and whose it is.
+func (n *session) signedIn() bool { return n != nil && n.tokens != nil }
+
 // sessions are kept in memory, by the secret in a browser's cookie.
 type sessions struct {
 	mu   sync.Mutex
