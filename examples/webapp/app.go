@@ -106,8 +106,13 @@ func (a *app) orders(ctx context.Context, tokens oauth2.TokenSource) (string, er
 	return string(body), err
 }
 
-// signIn sends the browser to the issuer (RFC 6749 section 4.1.1).
+// signIn sends the browser to the issuer (RFC 6749 section 4.1.1), unless somebody
+// signed in meanwhile, on another page.
 func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
+	if a.sessions.of(r).signedIn() {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
 	n := &session{state: newSecret(), verifier: oauth2.GenerateVerifier()}
 	a.sessions.begin(w, r, n)
 	to := a.oauth.AuthCodeURL(n.state, oauth2.S256ChallengeOption(n.verifier), oauth2.SetAuthURLParam("resource", apiName))
@@ -115,10 +120,14 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 }
 
 // callback is where the issuer sends the browser back to, with a code or an error.
+// To who is signed in it changes nothing: they came here before, or by another page.
 func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	n, said := a.sessions.of(r), r.URL.Query()
 	switch {
-	case n == nil || n.state == "" || subtle.ConstantTimeCompare([]byte(said.Get("state")), []byte(n.state)) != 1:
+	case n.signedIn():
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	case n == nil || subtle.ConstantTimeCompare([]byte(said.Get("state")), []byte(n.state)) != 1:
 		show(w, http.StatusBadRequest, view{Text: "This is not the end of a sign-in that began here."})
 		return
 	case said.Get("iss") != a.issuer: // RFC 9207: another issuer's answer

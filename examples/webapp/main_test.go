@@ -133,6 +133,31 @@ func TestWebapp_AnswersOfOthersAreRefused(t *testing.T) {
 	}
 }
 
+// A callback that is reloaded, or reached in a second tab, is no sign-out, nor is the
+// button of a page from before.
+func TestWebapp_WhoIsSignedInStaysSo(t *testing.T) {
+	t.Parallel()
+	s := startSystem(t)
+	b := newBrowser(t)
+	stale := b.open(s.webURL)
+	other := b.submit(stale, "/signin", url.Values{})
+	signIn := b.submit(stale, "/signin", url.Values{})
+	consent := b.submit(signIn, "/login", url.Values{"username": {"alice"}, "password": {"alice"}})
+	b.submit(consent, "/consent", url.Values{"decision": {"allow"}})
+	iss := "&iss=" + url.QueryEscape(s.issuerURL)
+	for name, out := range map[string]*screen{
+		"the callback again":     b.open(s.webURL + "/callback?code=x&state=" + signIn.at.Query().Get("state") + iss),
+		"that of the other tab":  b.open(s.webURL + "/callback?code=x&state=" + other.at.Query().Get("state") + iss),
+		"its consent was denied": b.open(s.webURL + "/callback?error=access_denied&state=" + other.at.Query().Get("state") + iss),
+		"signing in once more":   b.submit(stale, "/signin", url.Values{}),
+		"a visit after all that": b.open(s.webURL),
+	} {
+		if strings.TrimSuffix(out.at.String(), "/") != s.webURL || !strings.Contains(out.text, "Two orders of user-1") {
+			t.Errorf("%s: %s: %s", name, out.at, out.text)
+		}
+	}
+}
+
 func TestWebapp_OtherSitesCannotPost(t *testing.T) {
 	t.Parallel()
 	s := startSystem(t)
