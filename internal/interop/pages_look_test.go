@@ -150,6 +150,10 @@ func (s *site) look() {
 	}
 	acme.signIn("alice", "wonderland")
 	acme.show("acme-consent")
+	acme.open(branded.issuer + "/end_session?client_id=web")
+	acme.show("acme-signout")
+	acme.click(sendButton)
+	acme.show("acme-signedout")
 }
 
 const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36"><rect width="36" height="36" rx="9" fill="#0f766e"/>` +
