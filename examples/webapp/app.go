@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"crypto/subtle"
-	_ "embed"
+	"embed"
 	"errors"
 	"html/template"
 	"io"
@@ -16,10 +16,10 @@ import (
 	"golang.org/x/oauth2"
 )
 
-//go:embed page.html
-var pageText string
+//go:embed page.html style.css
+var files embed.FS
 
-var page = template.Must(template.New("page").Parse(pageText))
+var page = template.Must(template.ParseFS(files, "page.html"))
 
 // An app is the web application, a client of the issuer.
 type app struct {
@@ -44,6 +44,7 @@ func newApp(s *system, secret string) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.showHome)
+	mux.Handle("GET /style.css", http.FileServerFS(files))
 	mux.HandleFunc("POST /signin", a.signIn)
 	mux.HandleFunc("GET /callback", a.callback)
 	mux.HandleFunc("POST /signout", a.signOut)
@@ -199,7 +200,7 @@ type view struct {
 func show(w http.ResponseWriter, status int, v view) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
 	_ = page.Execute(w, v)
 }
