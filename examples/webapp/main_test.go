@@ -5,10 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/oauth2"
 )
 
 // A browser keeps cookies, follows redirects and fills in forms.
@@ -172,6 +175,27 @@ func TestWebapp_OtherSitesCannotPost(t *testing.T) {
 	}
 	if home := b.open(s.webURL); !strings.Contains(home.text, "Two orders") {
 		t.Errorf("signed out: %s", home.text)
+	}
+}
+
+func TestWebapp_AFloodOfSignInsSignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	var s sessions
+	begin := func(one *session) *http.Request {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/signin", http.NoBody)
+		s.begin(w, r, one)
+		r.AddCookie(w.Result().Cookies()[0])
+		return r
+	}
+	somebody := begin(&session{tokens: oauth2.StaticTokenSource(&oauth2.Token{})})
+	for range maxSessions {
+		begin(&session{state: "x"})
+	}
+	if !s.of(somebody).signedIn() {
+		t.Error("signed out")
+	}
+	if len(s.byID) > maxSessions {
+		t.Errorf("%d sessions", len(s.byID))
 	}
 }
 
