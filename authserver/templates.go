@@ -176,7 +176,7 @@ func (p *pages) try() error {
 	}{
 		{Page{name: "signin.html", Client: client, Form: form}, slices.Concat(inForm, forAll, []string{"username", "password"}), true},
 		{
-			Page{name: "consent.html", Client: client, User: user, Form: form, Audience: api, Seen: "sample-seen"},
+			Page{name: "consent.html", Client: client, User: user, Form: form, Seen: "sample-seen"},
 			slices.Concat(inForm, forAll, []string{"sample-seen", "decision", "allow", "deny", client}), false,
 		},
 		{Page{name: "device.html", Form: form}, append([]string{"user_code"}, inForm...), true},
