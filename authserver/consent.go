@@ -75,10 +75,11 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authori
 		User:     n.Username,
 		Scopes:   pageScopes(ar.scope),
 		Audience: s.apis(ar),
-		Host:     redirectHost(ar.reply.uri),
 	}
 	if ar.device != nil {
 		content.Title, content.UserCode = "Allow access on another device?", ar.device.userCode
+	} else {
+		content.Host = redirectHost(ar.reply.uri)
 	}
 	s.pages.write(w, http.StatusOK, content)
 }

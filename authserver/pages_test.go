@@ -105,6 +105,22 @@ func TestPages_TemplatesOfOnesOwn(t *testing.T) {
 	}
 }
 
+// A template tells the two kinds of consent page apart by what there is.
+func TestPages_ConsentHasAHostOrAUserCode(t *testing.T) {
+	t.Parallel()
+	own := fstest.MapFS{"consent.html": {Data: []byte(`<h1>Go on?</h1>{{.Client}} "{{.Host}}" "{{.UserCode}}"
+<form action="{{.Form.Action}}">{{template "carried" .Form}}<input name="seen" value="{{.Seen}}"><button name="decision" value="allow">y</button>deny</form>`)}}
+	i := startWeb(t, "", withPages(authserver.Pages{Templates: own}))
+	b := i.browser()
+	if s := b.signIn(b.authorize(authParams(web)), "alice"); !strings.Contains(s.text, `"web.example" ""`) {
+		t.Error(s.text)
+	}
+	d := i.device(tv)
+	if s := b.enter(d.userCode); !strings.Contains(s.text, `"" "`+d.userCode+`"`) {
+		t.Error(s.text)
+	}
+}
+
 func TestPages_WhatCannotWorkIsAnErrorOfNew(t *testing.T) {
 	t.Parallel()
 	file := func(name, text string) authserver.Pages {
