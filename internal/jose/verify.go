@@ -22,16 +22,17 @@ func (m *Method) Verify(signingInput string, sig []byte, key any) error {
 	}
 	var room [1024]byte
 	input := append(room[:0], signingInput...)
-	var digest digestRoom
 	ok := false
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if m.family == pss {
-			ok = rsa.VerifyPSS(k, m.hash, m.digest(&digest, input), sig, m.pssOptions()) == nil
-		} else {
-			ok = rsa.VerifyPKCS1v15(k, m.hash, m.digest(&digest, input), sig) == nil
+			ok = rsa.VerifyPSS(k, m.hash, m.digest(new(digestRoom), input), sig, m.pssOptions()) == nil
+			break
 		}
+		var digest digestRoom
+		ok = rsa.VerifyPKCS1v15(k, m.hash, m.digest(&digest, input), sig) == nil
 	case *ecdsa.PublicKey:
+		var digest digestRoom
 		if len(sig) == 2*m.size() { // RFC 7518 section 3.4: raw, of exact length
 			var der [maxDER]byte
 			ok = ecdsa.VerifyASN1(k, m.digest(&digest, input), appendDER(der[:0], sig))
