@@ -21,7 +21,7 @@ type nameSet struct {
 }
 
 // differs reports whether, by its mark, an ASCII name is new, and one of few.
-func (n *nameSet) differs(mark uint64) bool {
+func (n nameSet) differs(mark uint64) bool {
 	return n.seen&mark == 0 && n.many == nil && len(n.few) < fewNames
 }
 
