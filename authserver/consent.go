@@ -44,6 +44,8 @@ func (s *Server) consentForm(w http.ResponseWriter, r *http.Request) {
 		s.sendRefusal(w, r, ar, refuse(accessDenied, "the person said no"))
 	case ar.wantsSignIn(n, s.now()) && !n.madeFor(ar.query, s.now()) || decision == decisionSwitch:
 		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
+	case !ar.isAbout(n): // whose form is none that the server showed them
+		s.refuseAuthorization(w, r, ar, somebodyElse())
 	case decision != decisionAllow:
 		s.writeErrorPage(w, r, ar.client, refuse(invalidRequest, "decision must be allow or deny"))
 	case step.form.Get("seen") != ar.seen(step.secret): // the client was registered anew meanwhile
