@@ -173,6 +173,7 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 		"no grant of ours":      {members(uris + `,"grant_types":["client_credentials"]`), 400},
 		"grants of others, too": {members(uris + `,"grant_types":["client_credentials","authorization_code","implicit"]`), 200},
 		"no response type":      {members(uris + `,"response_types":["token"]`), 400},
+		"a name nobody sees":    {members(uris + `,"client_name":"\u3164"`), 400},
 		"a type that is wrong":  {members(uris + `,"client_name":{}`), 400},
 	} {
 		t.Run(name, func(t *testing.T) {

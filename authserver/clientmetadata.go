@@ -76,6 +76,8 @@ func parseClientMetadata(data []byte) (*clientMetadata, error) {
 		return nil, fmt.Errorf("client_name: has more than %d characters", maxClientName)
 	case strings.ContainsFunc(m.ClientName, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return nil, errors.New("client_name: has characters that do not print, or that change how others do")
+	case m.ClientName != "" && !strings.ContainsFunc(m.ClientName, isSeen):
+		return nil, errors.New("client_name: has no letter and no digit that people see; leave it out if there is none")
 	}
 	if len(m.GrantTypes) == 0 {
 		m.GrantTypes = []string{authorizationCodeGrant}
@@ -96,6 +98,13 @@ func (m *clientMetadata) client(id string, p *clientPolicy) *Client {
 		c.Scope = *m.Scope
 	}
 	return c
+}
+
+// isSeen reports whether r is a letter or a digit, of any script, that is not blank,
+// as the fillers of Hangul and of Egyptian hieroglyphs are.
+func isSeen(r rune) bool {
+	const fullBlank, halfBlank = '\U00013441', '\U00013442'
+	return unicode.In(r, unicode.L, unicode.N) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != fullBlank && r != halfBlank
 }
 
 // legible writes an error as an error_description may be (RFC 6749 section 5.2).

@@ -82,6 +82,9 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authori
 	if ar.device != nil {
 		content.Title, content.UserCode = "Allow access on another device?", ar.device.userCode
 	}
+	if c := ar.client; c.stranger && !c.ofDocument {
+		content.SelfRegistered = c.ClientID
+	}
 	s.pages.write(w, http.StatusOK, content)
 }
 
@@ -139,7 +142,8 @@ func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, 
 }
 
 // displayName is what people know the client by. Who gave themselves a name is known
-// by their host first.
+// by their host first; who registered themselves have none, which the consent page
+// says.
 func (c *client) displayName() string {
 	switch {
 	case c.ClientName == "":

@@ -240,12 +240,14 @@
 //
 // Either kind is a stranger: it is held to a [ClientPolicy], by which people decide
 // about all it gets, and people are asked each time, with the host that they will be
-// sent to. Of metadata, names that only this server knows, such as skip_consent and
-// audience, are nothing on the wire; URIs of logos and policies are neither kept nor
-// fetched. A registration that asks for more than the policy allows is refused; of a
-// document, which is for all servers, the rest counts. An operator who knows a
-// registered client makes it one of their own by a [ClientStore.PutClient] with no
-// RegistrationTokenHash.
+// sent to. Its name it chose itself, and it may be that of another: so the consent
+// page has beside it the host of a document, or says that the client registered
+// itself and that nobody here has checked who it is. Of metadata, names that only
+// this server knows, such as skip_consent and audience, are nothing on the wire; URIs
+// of logos and policies are neither kept nor fetched. A registration that asks for
+// more than the policy allows is refused; of a document, which is for all servers,
+// the rest counts. An operator who knows a registered client makes it one of their
+// own by a [ClientStore.PutClient] with no RegistrationTokenHash.
 //
 // # The word of others
 //

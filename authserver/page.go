@@ -30,6 +30,10 @@ type Page struct {
 
 	// Client is the client by the name that people know, User the person by theirs.
 	Client, User string
+	// SelfRegistered is the ClientID of a client that registered itself, and empty for
+	// any other: what it is called is then its own claim, which nobody here checked.
+	// The consent page has to say so.
+	SelfRegistered string
 	// Users are those who can sign in by a button called "as", without a password.
 	// Only with Development there are any.
 	Users []string

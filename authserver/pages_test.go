@@ -121,6 +121,7 @@ func TestPages_WhatCannotWorkIsAnErrorOfNew(t *testing.T) {
 		"a layout without": {file("layout.html", "{{define \"head\"}}{{end}}"), `"foot"`},
 		"no token":         {file("signin.html", "{{.Form.Action}} {{.Form.Request}} username password"), `Templates: signin.html: lacks "sample-token"`},
 		"nothing seen":     {file("consent.html", "{{.Form.Action}} {{.Form.Token}} {{.Form.Request}} decision allow deny"), `Templates: consent.html: lacks "sample-seen"`},
+		"nobody named":     {file("consent.html", "{{.Form.Action}} {{.Form.Token}} {{.Form.Request}} {{.Seen}} decision allow deny {{.Client}}"), `Templates: consent.html: lacks "sample-id"`},
 		"no way out":       {file("formpost.html", "{{.Title}}"), "Templates: formpost.html: lacks"},
 		"no reason":        {file("error.html", "{{.Title}}"), "Templates: error.html: lacks"},
 		"a slip of a pen":  {file("sign-in.html", "x"), "Templates: sign-in.html: takes the place of no file"},

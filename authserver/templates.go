@@ -30,8 +30,8 @@ type Pages struct {
 	// pages, and a signin.html, say, that one page. What is not there stays as it is.
 	//
 	// The *.html are html/template, executed with a *[Page]. New tries each of them,
-	// and has an error for one that fails or leaves out what its form has to carry. A
-	// style.css is part of every page, by {{.Style}}.
+	// and has an error for one that fails, or leaves out what its form has to carry or
+	// a person has to know. A style.css is part of every page, by {{.Style}}.
 	//
 	// Whatever the templates say, the Content-Security-Policy has the browser load
 	// nothing, heed no style but style.css, run no other script than {{.Script}}, and
@@ -169,7 +169,7 @@ func (p *pages) try() error {
 		wants []string
 	}{
 		{"signin.html", slices.Concat(inForm, forAll, []string{"username", "password"})},
-		{"consent.html", slices.Concat(inForm, forAll, []string{"sample-seen", "decision", "allow", "deny"})},
+		{"consent.html", slices.Concat(inForm, forAll, []string{"sample-seen", "decision", "allow", "deny", "sample-client", "sample-id"})},
 		{"device.html", append([]string{"user_code"}, inForm...)},
 		{"devicedone.html", nil},
 		{"error.html", []string{"sample-problem"}},
@@ -179,7 +179,7 @@ func (p *pages) try() error {
 		{"formpost.html", []string{"https://client.example/sample", "sample-param", "sample-value"}},
 	} {
 		body, err := p.render(&Page{
-			name: sample.name, Title: "Sample", Problem: "sample-problem", Client: "sample-client",
+			name: sample.name, Title: "Sample", Problem: "sample-problem", Client: "sample-client", SelfRegistered: "sample-id",
 			User: "sample-user", Users: []string{"sample-user"}, Form: form, Seen: "sample-seen",
 			Scopes: pageScopes("openid sample:read"), Audience: []string{"https://api.example"}, Host: "client.example",
 			UserCode: "BCDF-GHJK", Notices: []PageNotice{{"sample-client", "2 January 2006, 15:04 UTC"}},
