@@ -357,38 +357,6 @@ func TestPoint36_OneFetchForAllWhoAsk(t *testing.T) {
 	}
 }
 
-// The 17th document at once is refused, and can be had a moment later.
-func TestPoint36_FewFetchesAtOnce(t *testing.T) {
-	t.Parallel()
-	h := startDocument(t, "")
-	asked, release := make(chan struct{}), make(chan struct{})
-	h.do(func(w http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
-		<-release
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"client_id":"%s%s","redirect_uris":["%s"]}`, h.URL, r.URL, appURI)
-	})
-	i := startDocuments(t)
-	got := make(chan string)
-	for n := range 16 {
-		go func() { got <- i.visit(fmt.Sprint(h.URL, "/", n)).title }()
-		<-asked
-	}
-	if s := i.visit(h.id); !s.isPage(503) {
-		t.Errorf("%d %s", s.status, s.body)
-	}
-	close(release)
-	for range 16 {
-		if title := <-got; title != "Sign in" {
-			t.Error(title)
-		}
-	}
-	go func() { <-asked }()
-	if s := i.visit(h.id); s.title != "Sign in" {
-		t.Errorf("%d %s", s.status, s.body)
-	}
-}
-
 // Who is registered under a URL is what that says.
 func TestPoint36_ARegistrationIsNotLookedUp(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -67,6 +69,76 @@ func TestDocuments_Bounded(t *testing.T) {
 		if _, ok := d.state(fmt.Sprint("https://app.example/", n)); ok != known {
 			t.Errorf("number %d is remembered: %v", n, ok)
 		}
+	}
+}
+
+// The 17th document at once is refused, and can be had a moment later. One that is
+// known can be had all the while, for an hour.
+func TestDocuments_FewFetchesAtOnce(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64
+	asked, release := make(chan struct{}, 64), make(chan struct{})
+	host := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Host, "slow") {
+			asked <- struct{}{}
+			<-release
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"client_id":"https://%s%s","redirect_uris":["https://app.example/cb"]}`, r.Host, r.URL)
+	}))
+	t.Cleanup(host.Close)
+	d := newTestDocuments(t, host.Client(), func() time.Time { return time.Unix(clock.Load(), 0) })
+	const known, unknown = "https://known.example.com/client.json", "https://unknown.example.com/client.json"
+	if _, err := d.get(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	clock.Add(int64(documentFresh / time.Second))
+	got := make(chan error)
+	for n := range 16 {
+		go func() {
+			_, err := d.get(t.Context(), fmt.Sprintf("https://slow%d.example.com/%d", n/2, n))
+			got <- err
+		}()
+		<-asked
+	}
+	if c, err := d.get(t.Context(), known); err != nil || c.ClientID != known {
+		t.Errorf("what is known: %v, %v", c, err)
+	}
+	if c, err := d.get(t.Context(), unknown); err == nil || !strings.HasSuffix(err.Error(), errDocumentsBusy.Error()) || errors.Is(err, ErrNotFound) {
+		t.Errorf("what is not: %v, %v", c, err)
+	}
+	clock.Add(int64(time.Hour / time.Second))
+	if c, err := d.get(t.Context(), known); err == nil || !strings.HasSuffix(err.Error(), errDocumentsBusy.Error()) {
+		t.Errorf("after an hour: %v, %v", c, err)
+	}
+	close(release)
+	for range 16 {
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	}
+	for _, id := range []string{known, unknown} {
+		if c, err := d.get(t.Context(), id); err != nil || c.ClientID != id {
+			t.Errorf("afterwards: %v, %v", c, err)
+		}
+	}
+	if d.fetches != 0 || len(d.busy) != 0 {
+		t.Errorf("places taken by nobody: %d, %v", d.fetches, d.busy)
+	}
+}
+
+// Names of one host are one host's.
+func TestDocumentHost(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{
+		"https://app.example/a", "https://app.example:8443/b", "https://APP.example/c", "https://app.example./d", "https://App.example.:444/e?f",
+	} {
+		if host := documentHost(id); host != "app.example" {
+			t.Errorf("%s: %s", id, host)
+		}
+	}
+	if host := documentHost("https://[::1]:443/a"); host != "::1" {
+		t.Error(host)
 	}
 }
 
