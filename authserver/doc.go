@@ -136,7 +136,8 @@
 // At /end_session a client has a person signed out. Who is meant by the ID token that
 // comes along, expired or not, is signed out at once; anybody else is asked, for the
 // link may be anybody's. The browser goes back only to what is among
-// [Client.PostLogoutRedirectURIs]. That ends the session, and nothing that the person
+// [Client.PostLogoutRedirectURIs]; for a client that came by itself (see below) not
+// unasked where nobody was signed in, but by a link. That ends the session, and nothing that the person
 // let clients do: their refresh tokens last. Other clients are not told.
 //
 // Request objects, the claims parameter, encrypted ID tokens and pairwise subjects

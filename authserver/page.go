@@ -41,7 +41,7 @@ type Page struct {
 	Form PageForm
 
 	// Scopes and Audience, the APIs, are what is to be allowed, and Host is where the
-	// person will be sent.
+	// person will be sent, or may go by the link Target.
 	Scopes   []PageScope
 	Audience []string
 	Host     string
@@ -57,7 +57,8 @@ type Page struct {
 	// that is of use, and to go on after the notices.
 	Again, Next string
 
-	// Target is where the form of formpost.html goes, with Params as hidden fields.
+	// Target is where the form of formpost.html goes, with Params as hidden fields, and
+	// where the link of signedout.html leads, if it has a Host.
 	Target template.URL
 	Params []PageParam
 }
