@@ -422,6 +422,26 @@ func TestPoint37_ADocumentGivesNoPrivileges(t *testing.T) {
 	}
 }
 
+// A method beyond the policy is one that no client of a document has.
+func TestPoint37_DocumentsAreHeldToAuthMethods(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "ES256", "k1")
+	keys := `,"token_endpoint_auth_method":"private_key_jwt","jwks":` + string(jwks(t, s))
+	for allowed, members := range map[string]map[bool]string{"private_key_jwt": {true: keys, false: ""}, "none": {true: "", false: keys}} {
+		i := startDocuments(t, func(c *authserver.Config) { c.ClientIDMetadataDocuments.Policy.AuthMethods = []string{allowed} })
+		good, bad := startDocument(t, members[true]), startDocument(t, members[false])
+		if p := i.visit(good.id); p.title != "Sign in" {
+			t.Errorf("%s: %d %s", allowed, p.status, p.body)
+		}
+		if p := i.visit(bad.id); !p.isPage(400) || !strings.Contains(p.text, "leads to no client ID metadata document that can be used here") {
+			t.Errorf("but %s: %d %s", allowed, p.status, p.text)
+		}
+		if a := i.send("/token", form(codeForm("x", appURI, "client_id", bad.id)...)); a.outcome() != "401 invalid_client" {
+			t.Errorf("but %s: %d %s", allowed, a.status, a.body)
+		}
+	}
+}
+
 func TestNew_ClientIDMetadataDocuments(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

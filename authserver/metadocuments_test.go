@@ -127,6 +127,73 @@ func TestDocuments_FewFetchesAtOnce(t *testing.T) {
 	}
 }
 
+// Section 3 of the draft has what the URL may be, and Hosts whose.
+func TestDocuments_Covers(t *testing.T) {
+	t.Parallel()
+	taking := func(local bool, hosts ...string) *documents {
+		d, err := newDocuments(&ClientIDMetadataDocuments{Hosts: hosts, Policy: ClientPolicy{Audience: []string{"https://api.example"}}}, local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	anybodys, local, two := taking(false), taking(true), taking(false, "app.example", "other.example:8443")
+	for id, want := range map[string][3]bool{ // for any host, on loopback, for two hosts
+		"https://app.example/client.json":                 {true, true, true},
+		"https://app.example/":                            {true, true, true},
+		"https://app.example/a?b=c":                       {true, true, true},
+		"https://app.example/...":                         {true, true, true},
+		"https://other.example:8443/client.json":          {true, true, true},
+		"https://other.example/client.json":               {true, true, false},
+		"https://app.example:8443/client.json":            {true, true, false},
+		"https://app.example:443/client.json":             {true, true, false},
+		"https://APP.example/client.json":                 {true, true, false},
+		"https://app.example./client.json":                {true, true, false},
+		"https://sub.app.example/client.json":             {true, true, false},
+		"https://app.example.evil.example/":               {true, true, false},
+		"https://xn--80ak6aa92e.example/client.json":      {true, true, false},
+		"https://[2606:4700::1111]/client.json":           {true, true, false},
+		"http://127.0.0.1:8080/client.json":               {false, true, false},
+		"http://localhost/client.json":                    {false, true, false},
+		"http://[::1]:8080/client.json":                   {false, true, false},
+		"http://app.example/client.json":                  {},
+		"https://app.example":                             {},
+		"https://app.example?a=/b":                        {},
+		"https://app.example/a/./b":                       {},
+		"https://app.example/a/../b":                      {},
+		"https://app.example/..":                          {},
+		"https://app.example/%2e%2E/b":                    {},
+		"https://app.example/a#":                          {},
+		"https://app.example/a#b":                         {},
+		"https://user@app.example/a":                      {},
+		"https://user:pw@app.example/a":                   {},
+		"https://app.example:0/a":                         {},
+		"https://app.example:65536/a":                     {},
+		"https://app.example:/a":                          {},
+		"https://*.example/a":                             {},
+		"https://ap%70.example/a":                         {},
+		"https://ex%D0%B0mple.com/a":                      {},
+		"https://a;b.example/a":                           {},
+		"https:///a":                                      {},
+		"https:app.example/a":                             {},
+		"//app.example/a":                                 {},
+		"app.example/a":                                   {},
+		"ftp://app.example/a":                             {},
+		"https://app.example/\u00e9":                      {},
+		"https://app.example/a\n":                         {},
+		"":                                                {},
+		"https://app.example/" + strings.Repeat("x", 235): {true, true, true},
+		"https://app.example/" + strings.Repeat("x", 236): {},
+	} {
+		if got := [3]bool{anybodys.covers(id), local.covers(id), two.covers(id)}; got != want {
+			t.Errorf("%s: %v, want %v", id, got, want)
+		}
+	}
+	if (*documents)(nil).covers("https://app.example/client.json") {
+		t.Error("covered by none")
+	}
+}
+
 // Names of one host are one host's.
 func TestDocumentHost(t *testing.T) {
 	t.Parallel()
