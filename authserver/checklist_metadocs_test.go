@@ -160,6 +160,7 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 		"no client_id":          {serve("application/json", `{`+uris+`}`), 400},
 		"another client_id":     {serve("application/json", `{"client_id":"`+elsewhere.id+`",`+uris+`}`), 400},
 		"one with more":         {serve("application/json", `{"client_id":"ID/",`+uris+`}`), 400},
+		"one in another case":   {func(w http.ResponseWriter, id string) { members(uris)(w, strings.ToUpper(id)) }, 400},
 		"no redirect URIs":      {members(`"client_name":"x"`), 400},
 		"a redirect URI, http":  {members(`"redirect_uris":["` + appURI + `","http://app.example/cb"]`), 400},
 		"a secret":              {members(uris + `,"client_secret":"0123456789abcdef0123456789abcdef"`), 400},

@@ -1,13 +1,17 @@
 package authserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -126,6 +130,82 @@ func TestDocuments_FewFetchesAtOnce(t *testing.T) {
 		t.Errorf("places taken by nobody: %d, %v", d.fetches, d.busy)
 	}
 }
+
+// Who goes away takes the fetch from nobody else who waits for it.
+func TestDocuments_AFetchIsForAllWhoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const id = "https://app.example/client.json"
+		release := make(chan struct{})
+		d := newTestDocuments(t, answering(func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-release:
+				return answerOf(strings.NewReader(`{"client_id":"` + id + `","redirect_uris":["https://app.example/cb"]}`)), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}), time.Now)
+		first, leave := context.WithCancel(t.Context())
+		var both sync.WaitGroup
+		both.Go(func() {
+			if _, err := d.get(first, id); !errors.Is(err, context.Canceled) {
+				t.Errorf("who left: %v", err)
+			}
+		})
+		synctest.Wait()
+		both.Go(func() {
+			if c, err := d.get(t.Context(), id); err != nil || c.ClientID != id {
+				t.Errorf("who stayed: %v, %v", c, err)
+			}
+		})
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		close(release)
+		both.Wait()
+	})
+}
+
+// A host that hangs, or goes on for ever, is given up after 5 seconds. That says
+// nothing of the document.
+func TestDocuments_AFetchEnds(t *testing.T) {
+	t.Parallel()
+	for name, hang := range map[string]func(r *http.Request) (*http.Response, error){
+		"without an answer": func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		},
+		"within one": func(r *http.Request) (*http.Response, error) { return answerOf(endless{r.Context()}), nil },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newTestDocuments(t, answering(hang), time.Now)
+			began := time.Now()
+			c, err := d.get(t.Context(), "https://app.example/client.json")
+			if took := time.Since(began); err == nil || errors.Is(err, ErrNotFound) || took != 5*time.Second {
+				t.Errorf("%s: after %v: %v, %v", name, took, c, err)
+			}
+		})
+	}
+}
+
+// An endless body comes to no end of its own.
+type endless struct{ ctx context.Context }
+
+func (e endless) Read([]byte) (int, error) {
+	<-e.ctx.Done()
+	return 0, e.ctx.Err()
+}
+
+func answerOf(body io.Reader) *http.Response {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(body)}
+}
+
+// answering is a client whose every request f answers.
+func answering(f roundTripper) *http.Client { return &http.Client{Transport: f} }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Section 3 of the draft has what the URL may be, and Hosts whose.
 func TestDocuments_Covers(t *testing.T) {
