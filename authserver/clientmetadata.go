@@ -119,7 +119,8 @@ func (m *clientMetadata) client(id string, p *clientPolicy) *Client {
 // as the fillers of Hangul and of Egyptian hieroglyphs are.
 func isSeen(r rune) bool {
 	const fullBlank, halfBlank = '\U00013441', '\U00013442'
-	return unicode.In(r, unicode.L, unicode.N) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) && r != fullBlank && r != halfBlank
+	blank := unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || r == fullBlank || r == halfBlank
+	return unicode.In(r, unicode.L, unicode.N) && !blank
 }
 
 // legible writes an error as an error_description may be (RFC 6749 section 5.2).

@@ -139,7 +139,7 @@ func TestRPInitiatedLogout_3_StrangersMakeNoOpenRedirector(t *testing.T) {
 				t.Errorf("%s, %s: %d %s %q %s", name, how, s.status, s.header.Get("Location"), s.link, s.text)
 			}
 		}
-		if s := b.submit(form); s.header.Get("Location") != "" {
+		if s := b.follow(b.submit(form)); s.header.Get("Location") != "" || s.title != "Signed out" {
 			t.Errorf("%s, by a form of before: %d %s", name, s.status, s.header.Get("Location"))
 		}
 		if s := l.browser().logout("client_id", l.id); s.title != "Signed out" || s.link != "" {

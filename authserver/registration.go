@@ -48,7 +48,7 @@ func newRegistration(r *Registration, store Store) (*registration, error) {
 	n := &registration{authorize: r.Authorize}
 	var ok bool
 	if n.store, ok = store.(ClientStore); !ok {
-		return nil, fmt.Errorf(": needs a Config.Store that is a ClientStore, with PutClient, ReplaceClient and DeleteClient; a %T is none", store)
+		return nil, fmt.Errorf(": needs a Config.Store that is a ClientStore (PutClient, ReplaceClient, DeleteClient); a %T is none", store)
 	}
 	switch tokens := r.InitialAccessTokens; {
 	case (n.authorize == nil) == (len(tokens) == 0):

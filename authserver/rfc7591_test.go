@@ -143,7 +143,7 @@ func TestRFC7591_Section3_2_2_Refused(t *testing.T) {
 func TestRFC7591_Section2_NamesOfAnyScript(t *testing.T) {
 	t.Parallel()
 	i := startRegistering(t)
-	for _, name := range []string{"7", "ⅷ", "é", "Ω", "متجر", "商店", "가게", "दुकान", "ร้าน", "🛒 Shop", "ㄱㅤ"} {
+	for _, name := range []string{"7", "ⅷ", "é", "Ω", "متجر", "\u5546\u5e97", "가게", "दुकान", "ร้าน", "🛒 Shop", "ㄱㅤ"} {
 		if a := i.register(`{"redirect_uris":["` + appURI + `"],"client_name":"` + name + `"}`); a.status != http.StatusCreated || a.member("client_name") != name {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}

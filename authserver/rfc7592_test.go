@@ -203,12 +203,12 @@ func TestRFC7592_Section2_2_AChangeOfWhatIsThereNoMore(t *testing.T) {
 	for what, change := range map[string]func(r registrant) error{
 		"deleted": func(r registrant) error { return store.DeleteClient(t.Context(), r.id) },
 		"the operator's": func(r registrant) error {
-			c, err := store.MemoryStore.Client(t.Context(), r.id)
+			c, err := store.Client(t.Context(), r.id)
 			if err != nil {
 				return err
 			}
 			c.RegistrationTokenHash = authserver.Hash{}
-			return store.MemoryStore.PutClient(t.Context(), c)
+			return store.PutClient(t.Context(), c)
 		},
 	} {
 		r := i.registrant("")
