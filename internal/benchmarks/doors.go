@@ -65,7 +65,7 @@ func (b *bench) doors(ctx context.Context) error {
 			{name: door.name + ", guarded", work: guarded},
 		}}
 		longer := b.effort // a batch is shared by many connections
-		longer.batch, longer.laps = 3*longer.batch, max(longer.laps/4, 1)
+		longer.batch, longer.laps = 3*longer.batch, max(longer.laps/2, 1)
 		results, err := b.race(ctx, &r, longer)
 		stop()
 		if err != nil {

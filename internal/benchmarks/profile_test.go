@@ -30,9 +30,12 @@ func TestShares_CountCryptographyBelowValidateAlone(t *testing.T) {
 	if s.total != 100 || s.validate != 96 || s.cryptography != 90 {
 		t.Errorf("%+v", s)
 	}
-	want := " 90.0 %  crypto/internal/fips140/bigmod.mul\n  6.0 %  strconv.ParseInt\n"
+	want := " 90.0 %   90.0 %  crypto/internal/fips140/bigmod.mul\n  6.0 %    6.0 %  strconv.ParseInt\n"
 	if got := s.top(2); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	if s.cumulative[validate] != 96 {
+		t.Errorf("%d below Validate", s.cumulative[validate])
 	}
 	if got := strings.Count(s.top(99), "\n"); got != 4 {
 		t.Errorf("%d functions", got)

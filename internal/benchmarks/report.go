@@ -60,8 +60,11 @@ func (r *report) atLeast(what string, found, bound float64, unit string) {
 
 func (r *report) aim(what, relation string, found, bound float64, unit string, met bool) {
 	written := figure(found)
-	if unit == multiples {
+	switch unit {
+	case multiples:
 		written = multiple(found)
+	case "": // a number of things
+		written = strconv.FormatFloat(found, 'f', 0, 64)
 	}
 	r.aims = append(r.aims, aim{what: what, bound: relation + strconv.FormatFloat(bound, 'f', -1, 64) + unit, found: written + unit, met: met})
 }

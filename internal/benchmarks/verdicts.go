@@ -74,7 +74,8 @@ func (b *bench) addVerdicts(heading []string, rows [][]string) error {
 	}
 	b.report.add(part{
 		title: "What each library refuses",
-		text: "Each library has every option on that refuses something, and reads its keys from the same key set. " +
+		text: "Each library has every option on that refuses something and lets good access tokens pass, " +
+			"and reads its keys from the same key set. " +
 			"What a program could check by code of its own does not count. The token is an RS256 one, good but for the flaw. " +
 			"These verdicts are tried anew in every run.\n\n" + versions.String(),
 		head: heading, rows: rows,
