@@ -77,9 +77,9 @@ func parseAssertion(text string) (*assertion, error) {
 
 // readMembers reports whether part is one JSON object whose members member takes.
 func readMembers(part string, member func(name string, v strictjson.Value) bool) bool {
-	data, err := jose.Decode(nil, part)
-	return err == nil && strictjson.Object(data, func(name []byte, v strictjson.Value) error {
-		if !member(string(name), v) {
+	text, err := jose.DecodeText(part)
+	return err == nil && strictjson.Object(text, func(name string, v strictjson.Value) error {
+		if !member(name, v) {
 			return errAssertionClaims
 		}
 		return nil
@@ -99,7 +99,7 @@ func (a *assertion) headerMember(name string, v strictjson.Value) (ok bool) {
 	case "crit": // section 4.1.11: none is understood here
 		return false
 	case "b64": // RFC 7797 section 3: true changes nothing
-		return string(v) == "true"
+		return v == "true"
 	default:
 		return true
 	}

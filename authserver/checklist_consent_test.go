@@ -30,6 +30,21 @@ func TestPoint15_ConsentNamesWhatItIsAbout(t *testing.T) {
 	}
 }
 
+// What the userinfo endpoint tells is in words already: it is no API that people know.
+func TestPoint15_ConsentNamesTheAPIsAlone(t *testing.T) {
+	t.Parallel()
+	i := startOpenID(t)
+	b := i.browser()
+	s := b.signIn(b.authorize(authParams(web, "scope", "openid email orders:read", "resource", ordersAPI)), "alice")
+	if !strings.Contains(s.text, "see your email address") || !strings.Contains(s.text, "At this API") || !strings.Contains(s.text, ordersAPI) || strings.Contains(s.text, "userinfo") {
+		t.Error(s.text)
+	}
+	s = b.authorize(authParams(portalLogin, "redirect_uri", webURI, "scope", "openid email"))
+	if s.title != "Allow access?" || strings.Contains(s.text, "API") || strings.Contains(s.text, "userinfo") {
+		t.Errorf("%s: %s", s.title, s.text)
+	}
+}
+
 func TestPoint15_NoSilentApprovalOnPeoplesMachines(t *testing.T) {
 	t.Parallel()
 	i := startWeb(t, "")

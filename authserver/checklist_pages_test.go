@@ -30,6 +30,8 @@ func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	pages["device consent"] = device()
 	pages["device done"] = b.submit(device(), "decision", "allow")
 	pages["device denied"] = b.submit(device(), "decision", "deny")
+	pages["sign-out"] = b.get(strings.TrimSuffix(i.url, "/") + "/end_session")
+	pages["signed out"] = b.submit(pages["sign-out"])
 	other := i.browser()
 	form := other.authorize(authParams(web))
 	for range 11 {
@@ -38,7 +40,7 @@ func everyPage(t *testing.T, i *issuer) map[string]*screen {
 	i.reuse()
 	pages["notice"] = i.browser().signInAs("alice")
 	for name, want := range map[string]int{"sign-in": 200, "wrong password": 200, "consent": 200, "form_post": 200, "error": 400, "forged": 403, "throttled": 429,
-		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200, "notice": 200} {
+		"device": 200, "wrong code": 400, "device consent": 200, "device done": 200, "device denied": 200, "notice": 200, "sign-out": 200, "signed out": 200} {
 		if pages[name].status != want {
 			t.Fatalf("%s: %d %s", name, pages[name].status, pages[name].body)
 		}

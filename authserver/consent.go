@@ -74,13 +74,23 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authori
 		Seen:     ar.seen(secret),
 		User:     n.Username,
 		Scopes:   pageScopes(ar.scope),
-		Audience: ar.audience,
-		Host:     redirectHost(ar.reply.uri),
+		Audience: s.apis(ar),
 	}
 	if ar.device != nil {
 		content.Title, content.UserCode = "Allow access on another device?", ar.device.userCode
+	} else {
+		content.Host = redirectHost(ar.reply.uri)
 	}
 	s.pages.write(w, http.StatusOK, content)
+}
+
+// apis are what the person is told that the client gets to. The userinfo endpoint is
+// none of them: what openid and the scopes beside it allow there stands in words.
+func (s *Server) apis(ar *authorizationRequest) []string {
+	if !hasOpenID(ar.scope) {
+		return ar.audience
+	}
+	return slices.DeleteFunc(slices.Clone(ar.audience), func(a string) bool { return a == s.userinfo() })
 }
 
 // seen is a token for what the consent page shows.

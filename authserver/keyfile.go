@@ -62,9 +62,9 @@ func parsePEM(data []byte) ([]SigningKey, error) {
 }
 
 func parseJWKs(data []byte) ([]SigningKey, error) {
-	var set []byte
-	err := strictjson.Object(data, func(name []byte, v strictjson.Value) error {
-		if string(name) == "keys" {
+	var set strictjson.Value
+	err := strictjson.Object(string(data), func(name string, v strictjson.Value) error {
+		if name == "keys" {
 			set = v
 		}
 		return nil
@@ -72,7 +72,7 @@ func parseJWKs(data []byte) ([]SigningKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if set == nil {
+	if set == "" {
 		key, err := parseJWK(data)
 		if err != nil {
 			return nil, fmt.Errorf("JWK: %w", err)
@@ -80,9 +80,9 @@ func parseJWKs(data []byte) ([]SigningKey, error) {
 		return []SigningKey{key}, nil
 	}
 	var keys []SigningKey
-	isArray := strictjson.Value(set).Elements(func(v strictjson.Value) bool {
+	isArray := set.Elements(func(v strictjson.Value) bool {
 		var key SigningKey
-		if key, err = parseJWK(v); err != nil {
+		if key, err = parseJWK([]byte(v)); err != nil {
 			err = fmt.Errorf("keys[%d]: %w", len(keys), err)
 			return false
 		}

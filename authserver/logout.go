@@ -47,6 +47,10 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 
 // signOutForm takes the form of the page that asks.
 func (s *Server) signOutForm(w http.ResponseWriter, r *http.Request) {
+	if s.cookieOf(r) == "" && isSameOrigin(r) { // nobody is signed in any more, as when it is sent twice
+		s.signOutLate(w, r)
+		return
+	}
 	form := s.readPage(w, r, signOutPath)
 	if form == nil {
 		return
@@ -64,6 +68,21 @@ func (s *Server) signOutForm(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.signOut(w, r, lr, n)
 	}
+}
+
+// signOutLate has the browser come again by the link that led to the page, which takes
+// who is not signed in to where the first sign-out did.
+func (s *Server) signOutLate(w http.ResponseWriter, r *http.Request) {
+	var params url.Values
+	form, err := readForm(w, r)
+	if err == nil {
+		params, err = parseQuery(form.Get("request"))
+	}
+	if err != nil {
+		s.writeErrorPage(w, r, nil, err)
+		return
+	}
+	seeOther(w, s.path+logoutPath+"?"+params.Encode())
 }
 
 // readLogout reads a logout request and the session of its browser. If it returns

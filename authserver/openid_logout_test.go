@@ -243,6 +243,40 @@ func TestPoint12_SigningOutNeedsAPageOfThisBrowser(t *testing.T) {
 	}
 }
 
+// Who clicks twice, or had the page open in two tabs, is at the client in the end.
+func TestRPInitiatedLogout_SigningOutTwiceIsSigningOut(t *testing.T) {
+	t.Parallel()
+	b := startLogout(t).browser()
+	for name, c := range map[string]struct {
+		request []string
+		want    string
+	}{
+		"back":          {[]string{"client_id", web.id, "post_logout_redirect_uri", byeURI, "state", "a b"}, byeURI + "&state=a%20b"},
+		"nowhere to go": {nil, ""},
+	} {
+		b.arrives()
+		asked := b.logout(c.request...)
+		b.submit(asked)
+		if s := b.follow(b.submit(asked)); s.header.Get("Location") != c.want || c.want == "" && s.title != "Signed out" {
+			t.Errorf("%s: %d %s", name, s.status, s.body)
+		}
+	}
+	asked := b.logout()
+	for name, request := range map[string]string{"another place": "client_id=web&post_logout_redirect_uri=https://evil.example", "no parameters": "%"} {
+		s := b.post(b.i.url+"/logout", form("request", request, "csrf", asked.fields.Get("csrf")))
+		if s.status == 303 {
+			s = b.follow(s)
+		}
+		if !s.isPage(400) {
+			t.Errorf("%s: %d %s %s", name, s.status, s.header, s.body)
+		}
+	}
+	b.header.Set("Sec-Fetch-Site", "cross-site")
+	if s := b.post(b.i.url+"/logout", form("request", "")); !s.isPage(403) {
+		t.Errorf("from another site: %d %s", s.status, s.body)
+	}
+}
+
 // A page that was open before somebody signed in on another leads on.
 func TestPoint12_AnOldSignOutPageLeadsToANewOne(t *testing.T) {
 	t.Parallel()

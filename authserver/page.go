@@ -10,7 +10,18 @@ import (
 
 // A Page is what a template of [Pages.Templates] is executed with. Every one of
 // them gets all of this, each uses what it needs, and what is not of its page is
-// empty.
+// empty. These always have, besides what all have,
+//
+//	signin.html      Client, Form: with username and password
+//	consent.html     Client, User, Seen, Host or UserCode, Form: with seen, and decision,
+//	                 which is allow, deny, or switch to sign in as somebody else
+//	device.html      Form: with user_code
+//	devicedone.html  Client
+//	error.html       Problem
+//	notice.html      Notices, Next
+//	signout.html     User, Form
+//	signedout.html   nothing
+//	formpost.html    Host, Target, Params
 type Page struct {
 	name  string // of the template
 	forms string // where its forms may lead: the form-action of its CSP

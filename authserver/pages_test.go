@@ -84,7 +84,7 @@ func TestPages_TemplatesOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	own := fstest.MapFS{
 		"style.css":   {Data: []byte("body { color: rebeccapurple }")},
-		"signin.html": {Data: []byte(`<title>Hello</title><h1>Hello</h1><style>{{.Style}}</style><form action="{{.Form.Action}}">{{template "carried" .Form}}<input name="username"><input name="password"></form><script src="https://evil.example/x.js"></script>`)},
+		"signin.html": {Data: []byte(`<title>Hello</title><h1>Hello</h1><style>{{.Style}}</style><form action="{{.Form.Action}}">{{template "carried" .Form}}{{.Problem}}<input name="username"><input name="password"></form><script src="https://evil.example/x.js"></script>`)},
 		"README":      {Data: []byte("is nobody's business")},
 	}
 	i := startRefresh(t, withPages(authserver.Pages{Templates: own}))
@@ -102,6 +102,22 @@ func TestPages_TemplatesOfOnesOwn(t *testing.T) {
 	wantStyle(t, s)
 	if s = b.signIn(s, "alice"); s.title != "Allow access?" || !strings.Contains(string(s.body), "rebeccapurple") {
 		t.Errorf("%s", s.body)
+	}
+}
+
+// A template tells the two kinds of consent page apart by what there is.
+func TestPages_ConsentHasAHostOrAUserCode(t *testing.T) {
+	t.Parallel()
+	own := fstest.MapFS{"consent.html": {Data: []byte(`<h1>Go on?</h1>{{.Client}} "{{.Host}}" "{{.UserCode}}"
+<form action="{{.Form.Action}}">{{template "carried" .Form}}<input name="seen" value="{{.Seen}}"><button name="decision" value="allow">y</button>deny</form>`)}}
+	i := startWeb(t, "", withPages(authserver.Pages{Templates: own}))
+	b := i.browser()
+	if s := b.signIn(b.authorize(authParams(web)), "alice"); !strings.Contains(s.text, `"web.example" ""`) {
+		t.Error(s.text)
+	}
+	d := i.device(tv)
+	if s := b.enter(d.userCode); !strings.Contains(s.text, `"" "`+d.userCode+`"`) {
+		t.Error(s.text)
 	}
 }
 
@@ -123,6 +139,12 @@ func TestPages_WhatCannotWorkIsAnErrorOfNew(t *testing.T) {
 		"nothing seen":     {file("consent.html", "{{.Form.Action}} {{.Form.Token}} {{.Form.Request}} decision allow deny"), `Templates: consent.html: lacks "sample-seen"`},
 		"no way out":       {file("formpost.html", "{{.Title}}"), "Templates: formpost.html: lacks"},
 		"no reason":        {file("error.html", "{{.Title}}"), "Templates: error.html: lacks"},
+		"a lone form":      {file("signin.html", "{{.Problem}} {{if .Users}}{{.Form}} username password{{end}}"), `Templates: signin.html: lacks "/sample-action"`},
+		"no first scope":   {file("consent.html", "{{(index .Scopes 0).Name}} {{.Form}} {{.Seen}} {{.Client}} decision allow deny"), "Templates: template: consent.html:1:"},
+		"no first user":    {file("device.html", "{{index .Users 0}} {{.Form}} {{.Problem}} user_code"), "Templates: template: device.html:1:"},
+		"a silent failure": {file("signin.html", "{{.Form}} username password"), `Templates: signin.html: lacks "sample-problem"`},
+		"a silent code":    {file("device.html", "{{.Form}} user_code"), `Templates: device.html: lacks "sample-problem"`},
+		"whoever asks":     {file("consent.html", "{{.Form}} {{.Seen}} decision allow deny"), `Templates: consent.html: lacks "sample-client"`},
 		"a slip of a pen":  {file("sign-in.html", "x"), "Templates: sign-in.html: takes the place of no file"},
 		"the style's end":  {file("style.css", "a{}</STYLE ><script>"), "Templates: style.css: "},
 		"a broken disk":    {authserver.Pages{Templates: brokenFS{}}, "Templates: "},

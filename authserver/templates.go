@@ -30,8 +30,9 @@ type Pages struct {
 	// pages, and a signin.html, say, that one page. What is not there stays as it is.
 	//
 	// The *.html are html/template, executed with a *[Page]. New tries each of them,
-	// and has an error for one that fails or leaves out what its form has to carry. A
-	// style.css is part of every page, by {{.Style}}.
+	// with all that there may be and with the least, and has an error for one that
+	// fails, or leaves out what its form has to carry, what went wrong, or which
+	// client asks for consent. A style.css is part of every page, by {{.Style}}.
 	//
 	// Whatever the templates say, the Content-Security-Policy has the browser load
 	// nothing, heed no style but style.css, run no other script than {{.Script}}, and
@@ -159,40 +160,61 @@ func readTemplate(own fs.FS, name string) (string, error) {
 	return string(text), err
 }
 
-// try executes each template with a page that has everything.
+// try executes each template with a page that has everything, and with one that has
+// no more than there always is.
 func (p *pages) try() error {
 	form := PageForm{Action: "/sample-action", Token: "sample-token", Request: "sample-request"}
 	inForm := []string{form.Action, form.Token}
 	forAll := []string{form.Request}
+	const client, user, problem = "sample-client", "sample-user", "sample-problem"
+	api, notices := []string{"https://api.example"}, []PageNotice{{client, "2 January 2006, 15:04 UTC"}}
+	target, params := template.URL("https://client.example/sample"), []PageParam{{"sample-param", "sample-value"}}
 	for _, sample := range []struct {
-		name  string
+		least Page
 		wants []string
+		fails bool // whether it has to say what the problem is
 	}{
-		{"signin.html", slices.Concat(inForm, forAll, []string{"username", "password"})},
-		{"consent.html", slices.Concat(inForm, forAll, []string{"sample-seen", "decision", "allow", "deny"})},
-		{"device.html", append([]string{"user_code"}, inForm...)},
-		{"devicedone.html", nil},
-		{"error.html", []string{"sample-problem"}},
-		{"notice.html", []string{"sample-client", "/sample-next"}},
-		{"signout.html", slices.Concat(inForm, forAll)},
-		{"signedout.html", nil},
-		{"formpost.html", []string{"https://client.example/sample", "sample-param", "sample-value"}},
+		{Page{name: "signin.html", Client: client, Form: form}, slices.Concat(inForm, forAll, []string{"username", "password"}), true},
+		{
+			Page{name: "consent.html", Client: client, User: user, Form: form, Seen: "sample-seen"},
+			slices.Concat(inForm, forAll, []string{"sample-seen", "decision", "allow", "deny", client}), false,
+		},
+		{Page{name: "device.html", Form: form}, append([]string{"user_code"}, inForm...), true},
+		{Page{name: "devicedone.html", Client: client}, nil, false},
+		{Page{name: "error.html", Problem: problem}, nil, true},
+		{Page{name: "notice.html", Notices: notices, Next: "/sample-next"}, []string{client, "/sample-next"}, false},
+		{Page{name: "signout.html", User: user, Form: form}, slices.Concat(inForm, forAll), false},
+		{Page{name: "signedout.html"}, nil, false},
+		{
+			Page{name: "formpost.html", Host: "client.example", Target: target, Params: params},
+			[]string{"https://client.example/sample", "sample-param", "sample-value"}, false,
+		},
 	} {
-		body, err := p.render(&Page{
-			name: sample.name, Title: "Sample", Problem: "sample-problem", Client: "sample-client",
-			User: "sample-user", Users: []string{"sample-user"}, Form: form, Seen: "sample-seen",
-			Scopes: pageScopes("openid sample:read"), Audience: []string{"https://api.example"}, Host: "client.example",
-			UserCode: "BCDF-GHJK", Notices: []PageNotice{{"sample-client", "2 January 2006, 15:04 UTC"}},
-			Again: "/sample-again", Next: "/sample-next",
-			Target: "https://client.example/sample", Params: []PageParam{{"sample-param", "sample-value"}},
-		})
-		if err != nil {
-			return err
-		}
-		for _, want := range sample.wants {
-			if !strings.Contains(string(body), want) {
-				return fmt.Errorf("%s: lacks %q, of a page made to try it: see Page for what it needs", sample.name, want)
+		sample.least.Title = "Sample"
+		for _, content := range []*Page{{
+			name: sample.least.name, Title: "Sample", Problem: problem, Client: client, User: user, Users: []string{user},
+			Form: form, Seen: "sample-seen", Scopes: pageScopes("openid sample:read"), Audience: api, Host: "client.example",
+			UserCode: "BCDF-GHJK", Notices: notices, Again: "/sample-again", Next: "/sample-next", Target: target, Params: params,
+		}, &sample.least} {
+			if err := p.tryOne(content, sample.wants, sample.fails); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+func (p *pages) tryOne(content *Page, wants []string, fails bool) error {
+	body, err := p.render(content)
+	if err != nil {
+		return err
+	}
+	if fails && content.Problem != "" {
+		wants = append(slices.Clone(wants), content.Problem)
+	}
+	for _, want := range wants {
+		if !strings.Contains(string(body), want) {
+			return fmt.Errorf("%s: lacks %q, of a page made to try it: see Page for what it needs", content.name, want)
 		}
 	}
 	return nil

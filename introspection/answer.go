@@ -38,8 +38,8 @@ func (a *answer) left(now time.Time, ttl time.Duration) time.Duration {
 // answer.
 func parseAnswer(data []byte, asked time.Time) (*answer, error) {
 	var active, exp strictjson.Value
-	if err := strictjson.Object(data, func(name []byte, v strictjson.Value) error {
-		switch string(name) {
+	if err := strictjson.Object(string(data), func(name string, v strictjson.Value) error {
+		switch name {
 		case "active":
 			active = v
 		case "exp":
@@ -49,7 +49,7 @@ func parseAnswer(data []byte, asked time.Time) (*answer, error) {
 	}); err != nil {
 		return nil, err
 	}
-	switch string(active) {
+	switch active {
 	case "false":
 		return &answer{json: []byte(inactive), asked: asked, exp: maxTime}, nil
 	case "true":
@@ -57,7 +57,7 @@ func parseAnswer(data []byte, asked time.Time) (*answer, error) {
 		return nil, errors.New(`the answer has no member "active" that is a boolean`)
 	}
 	a := &answer{active: true, json: bytes.Clone(data), asked: asked, exp: maxTime}
-	if exp == nil {
+	if exp == "" {
 		return a, nil
 	}
 	seconds, err := parseTime(exp)

@@ -21,9 +21,17 @@ var benchAlgorithms = []string{"RS256", "ES256", "EdDSA"}
 // signature alone, which no validator can do without.
 func BenchmarkValidate(b *testing.B) {
 	for _, alg := range benchAlgorithms {
-		validate, signature := benchmarked(b, alg)
+		validate, signature := benchmarked(b, alg, -1)
 		b.Run(alg+"/validate", func(b *testing.B) { measure(b, validate) })
 		b.Run(alg+"/signature", func(b *testing.B) { measure(b, signature) })
+	}
+}
+
+// BenchmarkValidate_Remembered measures a token that was met before.
+func BenchmarkValidate_Remembered(b *testing.B) {
+	for _, alg := range benchAlgorithms {
+		validate, _ := benchmarked(b, alg, 0)
+		b.Run(alg, func(b *testing.B) { measure(b, validate) })
 	}
 }
 
@@ -49,10 +57,12 @@ func measure(b *testing.B, f func() bool) {
 
 // benchmarked returns a validation of a token, and the verification of its
 // signature alone.
-func benchmarked(tb testing.TB, alg string) (validate, signature func() bool) {
+func benchmarked(tb testing.TB, alg string, cacheSize int) (validate, signature func() bool) {
 	tb.Helper()
 	token := minted(edits{"alg": alg}, nil)
-	v := newValidator(tb, func(c *validator.Config) { c.Keys = careless{key(alg).Private.Public()} })
+	v := newValidator(tb, func(c *validator.Config) {
+		c.Keys, c.CacheSize = careless{key(alg).Private.Public()}, cacheSize
+	})
 	validate = func() bool {
 		_, err := v.Validate(tb.Context(), token)
 		return err == nil
@@ -78,17 +88,24 @@ func benchmarked(tb testing.TB, alg string) (validate, signature func() bool) {
 
 // All that is not the signature costs a bounded number of allocations.
 func TestValidate_Allocations(t *testing.T) {
-	more := 25.0
-	if raceDetector() { // which keeps the compiler from sparing some copies
-		more += 5
-	}
+	const more = 12
 	for _, alg := range benchAlgorithms {
-		validate, signature := benchmarked(t, alg)
+		validate, signature := benchmarked(t, alg, -1)
 		all := testing.AllocsPerRun(50, func() { validate() })
 		raw := testing.AllocsPerRun(50, func() { signature() })
 		t.Logf("%s: %v allocations, %v of them for the signature", alg, all, raw)
 		if all > raw+more {
 			t.Errorf("%s: %v allocations, the signature alone takes %v", alg, all, raw)
+		}
+	}
+}
+
+// A token that was met before costs none.
+func TestValidate_RememberedAllocatesNothing(t *testing.T) {
+	for _, alg := range benchAlgorithms {
+		validate, _ := benchmarked(t, alg, 0)
+		if got := testing.AllocsPerRun(50, func() { validate() }); got != 0 {
+			t.Errorf("%s: %v allocations", alg, got)
 		}
 	}
 }

@@ -29,9 +29,9 @@ const (
 func parseConfirmation(val strictjson.Value) confirmation {
 	var found confirmation
 	members := 0
-	err := strictjson.Object(val, func(name []byte, val strictjson.Value) error {
+	err := strictjson.Object(string(val), func(name string, val strictjson.Value) error {
 		members++
-		switch string(name) {
+		switch name {
 		case "jkt":
 			found.method = confirmJWK
 		case "x5t#S256":

@@ -74,7 +74,7 @@ type Requirement struct {
 }
 
 // met returns the refusal of a token that does not meet r.
-func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
+func (r *Requirement) met(t *Token, now func() time.Time, leeway time.Duration) error {
 	for _, s := range r.Scopes {
 		if !t.HasScope(s) {
 			return r.scopeError()
@@ -84,8 +84,11 @@ func (r *Requirement) met(t *Token, now time.Time, leeway time.Duration) error {
 		return r.scopeError()
 	}
 	acrMet := len(r.ACR) == 0 || t.acr != "" && slices.Contains(r.ACR, t.acr)
-	age := now.Sub(t.authTime)
-	ageMet := r.AuthMaxAge == 0 || !t.authTime.IsZero() && age-leeway <= r.AuthMaxAge && age >= -leeway
+	ageMet := r.AuthMaxAge == 0
+	if !ageMet && !t.authTime.IsZero() {
+		age := now().Sub(t.authTime)
+		ageMet = age-leeway <= r.AuthMaxAge && age >= -leeway
+	}
 	if !acrMet || !ageMet {
 		e := NewError(ErrStepUp, "")
 		e.ACR, e.MaxAge = slices.Clone(r.ACR), r.AuthMaxAge

@@ -158,13 +158,13 @@ func (s *Issuers) authorize(ctx context.Context, c Credentials, r Requirement) (
 
 // unverifiedIssuer returns the iss of a payload, which must be unambiguous.
 func unverifiedIssuer(payload string) (issuer string, err error) {
-	data, err := jose.Decode(nil, payload)
+	text, err := jose.DecodeText(payload)
 	if err != nil {
 		return "", err
 	}
 	ok := false
-	err = strictjson.Object(data, func(name []byte, v strictjson.Value) error {
-		if string(name) == "iss" {
+	err = strictjson.Object(text, func(name string, v strictjson.Value) error {
+		if name == "iss" {
 			issuer, ok = v.Text()
 		}
 		return nil

@@ -46,14 +46,15 @@ func (v *Validator) lookAgain(ctx context.Context, token string, t *Token) (*Tok
 	if p.token.Bound() && p.token.bound != t.bound {
 		return nil, NewError(ErrBinding, "the answer binds the token to another key")
 	}
-	narrowed := *t.content
+	narrowed := newToken()
+	*narrowed.content = *t.content
 	if p.has&claimScope != 0 {
 		narrowed.scopes = slices.DeleteFunc(t.Scopes(), func(s string) bool { return !p.token.HasScope(s) })
 	}
 	if p.has&claimExpiry != 0 && p.token.expiry.Before(t.expiry) {
 		narrowed.expiry = p.token.expiry
 	}
-	return &Token{&narrowed}, nil
+	return narrowed, nil
 }
 
 // ask returns the issuer's answer. One that cannot be read is none.
@@ -62,7 +63,7 @@ func (v *Validator) ask(ctx context.Context, token string, fresh bool) (payload,
 	if err != nil {
 		return payload{}, unavailable(ctx, "introspection", err)
 	}
-	p, err := v.parse(answer, true)
+	p, err := v.parse(string(answer), true)
 	if err == nil && p.has&claimActive == 0 {
 		err = errors.New("lacks active")
 	}

@@ -14,7 +14,7 @@ import (
 var errWrongType = errors.New("a registered member is of the wrong type")
 
 // wrongType is the error for a registered member, so that its name may be told.
-func wrongType(name []byte) error { return fmt.Errorf("%s is of the wrong type", name) }
+func wrongType(name string) error { return fmt.Errorf("%s is of the wrong type", name) }
 
 // claimSet is a set of registered claims.
 type claimSet uint16
@@ -51,20 +51,20 @@ type payload struct {
 
 // parse reads the claims strictly: data is one JSON object, and what is
 // registered is of its type. Only an answer has active.
-func (v *Validator) parse(data []byte, answer bool) (payload, error) {
-	t := &Token{&content{claims: string(data)}} // a copy, which the texts are parts of
+//
+// What the Token holds is parts of claims, or the policy's own.
+func (v *Validator) parse(claims string, answer bool) (payload, error) {
+	t := newToken()
+	t.claims = claims
 	p := payload{token: t, scopesFrom: len(v.cfg.ScopeClaims)}
-	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
+	err := strictjson.Object(claims, func(name string, val strictjson.Value) error {
 		if answer && val.IsNull() && describes(name) {
 			return nil // some issuers write so what they do not know
 		}
 		var ok bool
-		switch string(name) {
+		switch name {
 		case "iss":
-			t.issuer, ok = v.cfg.Issuer, val.Is(v.cfg.Issuer) // spares a copy
-			if !ok {
-				t.issuer, ok = val.TextOf(t.claims)
-			}
+			t.issuer, ok = val.Text()
 			p.has |= claimIssuer
 		case "sub":
 			ok = p.text(claimSubject, &t.subject, val)
@@ -75,7 +75,7 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 		case "acr":
 			ok = p.text(0, &t.acr, val)
 		case "aud":
-			t.audiences, ok = v.audiences(val)
+			t.audiences, ok = audiences(val)
 			p.has |= claimAudience
 		case "exp":
 			ok = p.date(claimExpiry, &t.expiry, val)
@@ -91,21 +91,21 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 		case "token_type", "token_use", "typ":
 			ok = true
 			if answer {
-				p.kind(string(name), val)
+				p.kind(name, val)
 			}
 		case "active":
-			p.active = string(val) == "true"
-			ok = !answer || p.active || string(val) == "false"
+			p.active = val == "true"
+			ok = !answer || p.active || val == "false"
 			p.has |= claimActive
 		default:
 			ok = true
 		}
 		for i, claim := range v.cfg.ScopeClaims {
-			if !ok || string(name) != claim {
+			if !ok || name != claim {
 				continue
 			}
 			var list []string
-			if list, ok = scopes(val, t.claims); i < p.scopesFrom {
+			if list, ok = scopes(val); i < p.scopesFrom {
 				t.scopes, p.scopesFrom = list, i
 				p.has |= claimScope
 			}
@@ -120,8 +120,8 @@ func (v *Validator) parse(data []byte, answer bool) (payload, error) {
 
 // describes reports whether nothing is decided by a claim's being there: that
 // alone may be null.
-func describes(name []byte) bool {
-	switch string(name) {
+func describes(name string) bool {
+	switch name {
 	case "active", "iss", "aud", "exp", "nbf", "cnf":
 		return false
 	default:
@@ -158,7 +158,7 @@ func (p *payload) lacks(what string, required claimSet) error {
 }
 
 func (p *payload) text(claim claimSet, to *string, val strictjson.Value) (ok bool) {
-	*to, ok = val.TextOf(p.token.claims)
+	*to, ok = val.Text()
 	if *to != "" {
 		p.has |= claim
 	}
@@ -172,12 +172,7 @@ func (p *payload) date(claim claimSet, to *time.Time, val strictjson.Value) (ok 
 }
 
 // audiences reads a string or an array of strings (RFC 7519 section 4.1.3).
-func (v *Validator) audiences(val strictjson.Value) ([]string, bool) {
-	for i, ours := range v.cfg.Audiences {
-		if val.Is(ours) {
-			return v.cfg.Audiences[i : i+1 : i+1], true // spares a copy
-		}
-	}
+func audiences(val strictjson.Value) ([]string, bool) {
 	if text, ok := val.Text(); ok {
 		return []string{text}, true
 	}
@@ -185,16 +180,18 @@ func (v *Validator) audiences(val strictjson.Value) ([]string, bool) {
 }
 
 // scopes reads a string of words (RFC 6749 section 3.3) or an array.
-func scopes(val strictjson.Value, doc string) ([]string, bool) {
-	text, ok := val.TextOf(doc)
+func scopes(val strictjson.Value) ([]string, bool) {
+	text, ok := val.Text()
 	if !ok {
 		return val.Texts()
 	}
 	list := make([]string, 0, strings.Count(text, " ")+1)
-	for word := range strings.SplitSeq(text, " ") {
+	for text != "" {
+		word, rest, _ := strings.Cut(text, " ")
 		if word != "" {
 			list = append(list, word)
 		}
+		text = rest
 	}
 	return list, true
 }

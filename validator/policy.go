@@ -2,6 +2,7 @@ package validator
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,7 +43,7 @@ func (v *Validator) authorize(ctx context.Context, c *Credentials, r Requirement
 			return nil, err
 		}
 	}
-	if err := r.met(t, v.cfg.Now(), v.cfg.Leeway); err != nil {
+	if err := r.met(t, v.cfg.Now, v.cfg.Leeway); err != nil {
 		return nil, err
 	}
 	if c.isDPoP() { // spent last: what was refused for other reasons may come again
@@ -80,51 +81,75 @@ func (v *Validator) judge(ctx context.Context, token string, fresh bool) (t *Tok
 	}
 }
 
-// verify is the policy for JWTs: RFC 9068 section 4 in its order, but for one
-// step. The issuer is compared before its keys are asked for, so that a
-// stranger's token costs no fetch (RFC 8725 section 3.8); the comparison counts
-// because the signature is verified with that issuer's keys alone.
+// verify is the policy for JWTs.
 func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
-	// The type: nothing but an access token (RFC 8725 section 3.11).
-	h, err := jose.ParseHeader(j.header)
-	if err != nil {
-		return nil, malformed("header", err)
+	var id signatureHash
+	var t verified
+	var known bool
+	var err error
+	remembers := v.memory.tokens != nil && len(j.signature) <= maxSignature
+	if remembers {
+		id = hashSignature(j)
+		t, known, err = v.recall(ctx, id, j)
 	}
-	if !slices.Contains(v.cfg.Types, h.Typ) {
-		return nil, NewError(ErrType, "")
+	if !known && err == nil {
+		t, err = v.verifyAnew(ctx, j)
+	}
+	if err == nil {
+		err = v.enforce(&t.payload) // the audience and the time
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !known && remembers {
+		v.memory.add(id, j, t)
+	}
+	return t.token, nil
+}
+
+// verifyAnew is RFC 9068 section 4 in its order, but for one step. The issuer is
+// compared before its keys are asked for, so that a stranger's token costs no
+// fetch (RFC 8725 section 3.8); the comparison counts because the signature is
+// verified with that issuer's keys alone.
+func (v *Validator) verifyAnew(ctx context.Context, j *jws) (t verified, err error) {
+	// The type: nothing but an access token (RFC 8725 section 3.11).
+	header, known, err := v.header(j.header)
+	if err != nil {
+		return t, err
+	}
+	t.header = header
+	if !slices.Contains(v.cfg.Types, t.header.Typ) {
+		return t, NewError(ErrType, "")
 	}
 
 	// The issuer.
-	data, err := jose.Decode(nil, j.payload)
+	claims, err := jose.DecodeText(j.payload)
 	if err != nil {
-		return nil, malformed("payload", err)
+		return t, malformed("payload", err)
 	}
-	p, err := v.parse(data, false)
-	if err != nil {
-		return nil, malformed("payload", err)
+	if t.payload, err = v.parse(claims, false); err != nil {
+		return t, malformed("payload", err)
 	}
 	required := claimsRequired
-	if h.Typ == "at+jwt" {
+	if t.header.Typ == "at+jwt" {
 		required = claimsRequiredRFC9068
 	}
-	if err := p.lacks("", required); err != nil {
-		return nil, err
+	if err := t.lacks("", required); err != nil {
+		return t, err
 	}
-	if p.token.issuer != v.cfg.Issuer {
-		return nil, NewError(ErrIssuer, "")
+	if t.token.issuer != v.cfg.Issuer {
+		return t, NewError(ErrIssuer, "")
 	}
 
 	// The signature, by an algorithm that the policy names (RFC 8725 section 3.1)
 	// and a key of the issuer that is for it.
-	if err := v.verifySignature(ctx, h, j); err != nil {
-		return nil, err
+	if t.key, err = v.verifySignature(ctx, t.header, j); err != nil {
+		return t, err
 	}
-
-	// The audience and the time.
-	if err := v.enforce(&p); err != nil {
-		return nil, err
+	if !known {
+		v.headers.add(t.header)
 	}
-	return p.token, nil
+	return t, nil
 }
 
 // isTypedOtherwise reports whether a JWT that is not verified here says that it is
@@ -135,28 +160,38 @@ func (v *Validator) isTypedOtherwise(encoded string) bool {
 	return err == nil && h.Typ != "" && h.Typ != "jwt" && !slices.Contains(v.cfg.Types, h.Typ)
 }
 
-func (v *Validator) verifySignature(ctx context.Context, h jose.Header, j *jws) error {
-	at := slices.IndexFunc(v.methods, func(m *jose.Method) bool { return m.Alg() == h.Alg })
-	if at < 0 {
-		return NewError(ErrAlgorithm, "")
+// verifySignature returns the key that made the signature.
+func (v *Validator) verifySignature(ctx context.Context, h *header, j *jws) (crypto.PublicKey, error) {
+	if h.method == nil {
+		return nil, NewError(ErrAlgorithm, "")
 	}
-	signature, err := jose.Decode(nil, j.signature)
+	var room [512]byte // on the stack, for all but the largest RSA keys
+	signature, err := jose.Decode(room[:0], j.signature)
 	if err != nil {
-		return malformed("signature", err)
+		return nil, malformed("signature", err)
 	}
-	keys, err := v.cfg.Keys.Keys(ctx, h.Kid, h.Alg)
+	keys, err := v.keys(ctx, h)
 	if err != nil {
-		return unavailable(ctx, "keys", err)
+		return nil, err
 	}
 	if len(keys) == 0 {
-		return NewError(ErrKey, "")
+		return nil, NewError(ErrKey, "")
 	}
-	for _, key := range keys[:min(len(keys), maxKeys)] {
-		if v.methods[at].Verify(j.input, signature, key) == nil {
-			return nil
+	for _, key := range keys {
+		if h.method.Verify(j.input, signature, key) == nil {
+			return key, nil
 		}
 	}
-	return NewError(ErrSignature, "")
+	return nil, NewError(ErrSignature, "")
+}
+
+// keys returns the issuer's keys for a JWT.
+func (v *Validator) keys(ctx context.Context, h *header) ([]crypto.PublicKey, error) {
+	keys, err := v.cfg.Keys.Keys(ctx, h.Kid, h.Alg)
+	if err != nil {
+		return nil, unavailable(ctx, "keys", err)
+	}
+	return keys[:min(len(keys), maxKeys)], nil
 }
 
 // enforce holds verified claims against the policy: what they say counts,

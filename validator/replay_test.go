@@ -184,7 +184,7 @@ func BenchmarkMemoryReplay(b *testing.B) {
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		if n++; n%(replayShards*replaysAShard) == 0 {
+		if n++; n%(replayShards*replaysAShard/2) == 0 {
 			m = newMemoryReplay(time.Minute)
 		}
 		if fresh, err := m.Add(b.Context(), numbered(n), time.Time{}); !fresh || err != nil {

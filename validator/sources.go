@@ -12,7 +12,8 @@ type KeySource interface {
 	// algorithm alg (RFC 7517 sections 4.4 and 4.5); with an empty kid, the few
 	// that are for alg. The caller does not change the slice. A key is a
 	// *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey, and stays the same
-	// pointer as long as the issuer has it.
+	// pointer as long as the issuer has it: a token whose key is another is verified
+	// again, and one whose key is gone is refused.
 	//
 	// No keys and no error: the issuer has none, and the token is refused. An
 	// error: nobody could find out. It may say how long to wait by a method

@@ -80,6 +80,16 @@ func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()
 // LogValue is String, for log/slog.
 func (t *Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
+// newToken makes a Token without content, in one piece.
+func newToken() *Token {
+	whole := new(struct {
+		content
+		token Token
+	})
+	whole.token.content = &whole.content
+	return &whole.token
+}
+
 func (t *Token) get() *content {
 	if t == nil || t.content == nil {
 		return &content{}

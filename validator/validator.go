@@ -1,6 +1,7 @@
 package validator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,12 @@ type Config struct {
 	// client's clock of no account. Replicas share the key. Empty means no nonces.
 	NonceKey []byte
 
+	// CacheSize is how many verified JWTs are remembered, so that their signatures
+	// need not be verified again; all else is judged anew each time, and a key that
+	// the issuer withdrew is good no more. Some 1.5 KiB each. 0 means 10,000, a
+	// negative value means none.
+	CacheSize int
+
 	// Leeway is how far clocks may differ. 0 means 30 seconds; a negative value
 	// means none; more than 5 minutes is an error.
 	Leeway time.Duration
@@ -96,6 +103,8 @@ type Config struct {
 type Validator struct {
 	cfg     Config
 	methods []*jose.Method
+	headers headers
+	memory  memory
 	proofs  dpop.Policy
 	lacking claimSet    // what an introspection answer may lack
 	left    atomic.Bool // set by the Issuers that owned it and closes it
@@ -146,6 +155,9 @@ func New(cfg Config) (*Validator, error) {
 	}
 	if c.Replay == nil {
 		c.Replay = newMemoryReplay(v.proofs.Memory())
+	}
+	if c.Keys != nil {
+		v.memory = newMemory(cmp.Or(c.CacheSize, defaultCacheSize))
 	}
 	c.Audiences = slices.Clone(c.Audiences)
 	c.Types = defaulted(c.Types, "at+jwt")

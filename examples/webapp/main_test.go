@@ -5,10 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+
+	"golang.org/x/oauth2"
 )
 
 // A browser keeps cookies, follows redirects and fills in forms.
@@ -133,6 +136,31 @@ func TestWebapp_AnswersOfOthersAreRefused(t *testing.T) {
 	}
 }
 
+// A callback that is reloaded, or reached in a second tab, is no sign-out, nor is the
+// button of a page from before.
+func TestWebapp_WhoIsSignedInStaysSo(t *testing.T) {
+	t.Parallel()
+	s := startSystem(t)
+	b := newBrowser(t)
+	stale := b.open(s.webURL)
+	other := b.submit(stale, "/signin", url.Values{})
+	signIn := b.submit(stale, "/signin", url.Values{})
+	consent := b.submit(signIn, "/login", url.Values{"username": {"alice"}, "password": {"alice"}})
+	b.submit(consent, "/consent", url.Values{"decision": {"allow"}})
+	iss := "&iss=" + url.QueryEscape(s.issuerURL)
+	for name, out := range map[string]*screen{
+		"the callback again":     b.open(s.webURL + "/callback?code=x&state=" + signIn.at.Query().Get("state") + iss),
+		"that of the other tab":  b.open(s.webURL + "/callback?code=x&state=" + other.at.Query().Get("state") + iss),
+		"its consent was denied": b.open(s.webURL + "/callback?error=access_denied&state=" + other.at.Query().Get("state") + iss),
+		"signing in once more":   b.submit(stale, "/signin", url.Values{}),
+		"a visit after all that": b.open(s.webURL),
+	} {
+		if strings.TrimSuffix(out.at.String(), "/") != s.webURL || !strings.Contains(out.text, "Two orders of user-1") {
+			t.Errorf("%s: %s: %s", name, out.at, out.text)
+		}
+	}
+}
+
 func TestWebapp_OtherSitesCannotPost(t *testing.T) {
 	t.Parallel()
 	s := startSystem(t)
@@ -147,6 +175,27 @@ func TestWebapp_OtherSitesCannotPost(t *testing.T) {
 	}
 	if home := b.open(s.webURL); !strings.Contains(home.text, "Two orders") {
 		t.Errorf("signed out: %s", home.text)
+	}
+}
+
+func TestWebapp_AFloodOfSignInsSignsNobodyOut(t *testing.T) {
+	t.Parallel()
+	var s sessions
+	begin := func(one *session) *http.Request {
+		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/signin", http.NoBody)
+		s.begin(w, r, one)
+		r.AddCookie(w.Result().Cookies()[0])
+		return r
+	}
+	somebody := begin(&session{tokens: oauth2.StaticTokenSource(&oauth2.Token{})})
+	for range maxSessions {
+		begin(&session{state: "x"})
+	}
+	if !s.of(somebody).signedIn() {
+		t.Error("signed out")
+	}
+	if len(s.byID) > maxSessions {
+		t.Errorf("%d sessions", len(s.byID))
 	}
 }
 

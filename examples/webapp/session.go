@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -24,6 +25,9 @@ type session struct {
 	began           time.Time
 }
 
+// signedIn reports whether there is a session, and whose it is.
+func (n *session) signedIn() bool { return n != nil && n.tokens != nil }
+
 // sessions are kept in memory, by the secret in a browser's cookie.
 type sessions struct {
 	mu   sync.Mutex
@@ -41,11 +45,13 @@ func (s *sessions) of(r *http.Request) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one := s.byID[cookie.Value]
-	if one == nil || time.Since(one.began) > sessionLifetime {
+	if one == nil || one.isOver() {
 		return nil
 	}
 	return one
 }
+
+func (n *session) isOver() bool { return time.Since(n.began) > sessionLifetime }
 
 // begin puts a session in the place of the one that the browser has, under a new
 // secret: so that nobody can plant one whose secret they know.
@@ -55,8 +61,11 @@ func (s *sessions) begin(w http.ResponseWriter, r *http.Request, one *session) {
 	one.began = time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.byID) >= maxSessions { // anybody can begin sign-ins, and nobody is to be signed out by that
+		maps.DeleteFunc(s.byID, func(_ string, n *session) bool { return !n.signedIn() || n.isOver() })
+	}
 	if len(s.byID) >= maxSessions || s.byID == nil {
-		s.byID = map[string]*session{} // everybody signs in again: no demonstration has so many
+		s.byID = map[string]*session{} // no demonstration has so many people
 	}
 	s.byID[id] = one
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // without Secure: http on loopback

@@ -52,12 +52,17 @@ func Read(values []string) (scheme, token string, err error) {
 func isToken68(s string) bool {
 	body := strings.TrimRight(s, "=")
 	for i := range len(body) {
-		switch c := body[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("-._~+/", c) >= 0:
-		default:
+		if !token68[body[i]] {
 			return false
 		}
 	}
 	return body != ""
 }
+
+// token68 has the characters of isToken68, but for the equals signs at its end.
+var token68 = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
+		is[c] = true
+	}
+	return is
+}()

@@ -56,6 +56,9 @@ func printBanner(w io.Writer, addr, issuer string, cfg *Config, keys string) err
 		}
 		_ = table.Flush()
 	}
+	if len(cfg.Users) > 0 {
+		printRedirects(&out, table, clients)
+	}
 	if len(cfg.Users) > 0 && fetch.IsLoopback(u.Hostname()) {
 		out.WriteString("\n")
 		_, _ = fmt.Fprint(table, "  User\tPassword\tSubject\n")
@@ -77,6 +80,25 @@ func printBanner(w io.Writer, addr, issuer string, cfg *Config, keys string) err
 	out.WriteString("\nCtrl-C stops it.\n\n")
 	_, err = w.Write(out.Bytes())
 	return err
+}
+
+// printRedirects says where clients may have people sent back to, if any may: who
+// tries one has to listen there.
+func printRedirects(out *bytes.Buffer, table *tabwriter.Writer, clients []Client) {
+	heading, note := "\n  Client\tSends people back to\n", ""
+	for _, c := range clients {
+		if len(c.RedirectURIs) == 0 {
+			continue
+		}
+		list := strings.Join(c.RedirectURIs, " ")
+		_, _ = fmt.Fprintf(table, "%s  %s\t%s\n", heading, c.ClientID, list)
+		heading = ""
+		if strings.Contains(list, "http://127.0.0.1") || strings.Contains(list, "http://[::1]") {
+			note = "  On 127.0.0.1 and [::1] any port will do.\n"
+		}
+	}
+	_ = table.Flush()
+	out.WriteString(note)
 }
 
 // curl returns the command that gets a token for the first client that can have

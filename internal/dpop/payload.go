@@ -25,14 +25,14 @@ type payload struct {
 // of its type; ath is required and read if the proof goes with a token.
 func parsePayload(part string, withToken bool) (payload, error) {
 	var p payload
-	data, err := jose.Decode(nil, part)
+	text, err := jose.DecodeText(part)
 	if err != nil {
 		return p, err
 	}
 	var ath string
-	err = strictjson.Object(data, func(name []byte, val strictjson.Value) error {
+	err = strictjson.Object(text, func(name string, val strictjson.Value) error {
 		ok := true
-		switch string(name) {
+		switch name {
 		case "jti":
 			p.jti, ok = val.Text()
 		case "htm":

@@ -67,17 +67,23 @@ type gallery struct {
 	dir string
 }
 
-// look shows every page in every form that it has, for somebody to see, and holds
-// what a machine can see against the rules.
-func (s *site) look() {
+// screenshots returns the folder for pictures, which somebody looks at afterwards.
+func (s *site) screenshots() string {
 	dir := os.Getenv("COUNTERMARK_SCREENSHOTS")
 	if dir == "" {
 		var err error
-		if dir, err = os.MkdirTemp("", "countermark-pages"); err != nil { // for somebody to look at afterwards
+		if dir, err = os.MkdirTemp("", "countermark-pages"); err != nil {
 			s.t.Fatal(err)
 		}
 	}
 	s.t.Logf("screenshots: %s", dir)
+	return dir
+}
+
+// look shows every page in every form that it has, for somebody to see, and holds
+// what a machine can see against the rules.
+func (s *site) look() {
+	dir := s.screenshots()
 	b := &gallery{tab: s.window(), dir: dir}
 	b.open(s.request())
 	b.show("signin")
@@ -150,6 +156,10 @@ func (s *site) look() {
 	}
 	acme.signIn("alice", "wonderland")
 	acme.show("acme-consent")
+	acme.open(branded.issuer + "/end_session?client_id=web")
+	acme.show("acme-signout")
+	acme.click(sendButton)
+	acme.show("acme-signedout")
 }
 
 const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36"><rect width="36" height="36" rx="9" fill="#0f766e"/>` +

@@ -90,8 +90,8 @@ type Answer struct {
 // none.
 func (a *Answer) Text(name string) string {
 	var text string
-	_ = strictjson.Object(a.Body, func(member []byte, v strictjson.Value) error {
-		if string(member) == name {
+	_ = strictjson.Object(string(a.Body), func(member string, v strictjson.Value) error {
+		if member == name {
 			text, _ = v.Text()
 		}
 		return nil

@@ -27,14 +27,21 @@ var errBase64 = errors.New("not canonical base64url")
 // (RFC 7515 section 2): no padding, no stray bits, no white space, so that no
 // two texts stand for the same bytes.
 func Decode(dst []byte, s string) ([]byte, error) {
-	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 { // encoding/base64 skips them
-		return nil, errBase64
-	}
+	before := len(dst)
 	dst, err := base64.RawURLEncoding.Strict().AppendDecode(dst, []byte(s))
-	if err != nil {
+	// It skips line breaks: then there is less than such a text stands for, or
+	// the text was of a length that none has.
+	if err != nil || len(dst)-before != len(s)*6/8 || len(s)%4 == 1 {
 		return nil, errBase64
 	}
 	return dst, nil
+}
+
+// DecodeText is Decode into a string.
+func DecodeText(s string) (string, error) {
+	var room [1024]byte // on the stack, so that what most texts cost is the string
+	b, err := Decode(room[:0], s)
+	return string(b), err
 }
 
 // Encode returns the base64url text of b, without padding.

@@ -14,21 +14,21 @@ import (
 type Header struct {
 	Alg, Kid string
 	Typ      string // as ShortType has it
-	JWK      []byte // for a DPoP proof alone: from no other header a key is taken
+	JWK      string // for a DPoP proof alone: from no other header a key is taken
 }
 
 // ParseHeader reads the header part of a JWS. It must name an algorithm and demand
 // nothing that is not understood here (section 4.1.11).
-func ParseHeader(text string) (Header, error) {
-	data, err := Decode(nil, text)
+func ParseHeader(part string) (Header, error) {
+	text, err := DecodeText(part)
 	if err != nil {
 		return Header{}, err
 	}
 	var h Header
 	var hasAlg bool
-	err = strictjson.Object(data, func(name []byte, v strictjson.Value) error {
+	err = strictjson.Object(text, func(name string, v strictjson.Value) error {
 		ok := true
-		switch string(name) {
+		switch name {
 		case "alg":
 			h.Alg, ok = v.Text()
 			hasAlg = true
@@ -37,11 +37,11 @@ func ParseHeader(text string) (Header, error) {
 		case "typ":
 			h.Typ, ok = v.Text()
 		case "jwk":
-			h.JWK = v
+			h.JWK = string(v)
 		case "crit": // section 4.1.11: none is understood here, and an empty list is malformed
 			return errors.New("crit: not supported")
 		case "b64": // RFC 7797 section 3: true changes nothing
-			ok = string(v) == "true"
+			ok = v == "true"
 		}
 		if !ok {
 			return fmt.Errorf("%s is of the wrong type", name)

@@ -19,11 +19,11 @@ var errJWK = errors.New("not a public key of a known type, curve and size, for t
 // ParseJWK reads a public key (RFC 7517, RFC 7518 section 6, RFC 8037 section 2)
 // and its SHA-256 thumbprint (RFC 7638). The key must be for verifying, and for
 // the algorithm alg; a private one is refused.
-func ParseJWK(data []byte, alg string) (crypto.PublicKey, [sha256.Size]byte, error) {
+func ParseJWK(text, alg string) (crypto.PublicKey, [sha256.Size]byte, error) {
 	var kty, crv, x, y, n, e string
-	err := strictjson.Object(data, func(name []byte, val strictjson.Value) error {
+	err := strictjson.Object(text, func(name string, val strictjson.Value) error {
 		ok := true
-		switch string(name) {
+		switch name {
 		case "kty":
 			kty, ok = val.Text()
 		case "crv":

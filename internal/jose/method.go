@@ -7,8 +7,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -121,37 +119,6 @@ func (m *Method) Fits(key crypto.PublicKey) bool {
 	}
 }
 
-// Verify checks sig over the signing input. The key is a *rsa.PublicKey,
-// *ecdsa.PublicKey or ed25519.PublicKey that Fits.
-func (m *Method) Verify(signingInput string, sig []byte, key any) error {
-	if !m.Fits(key) {
-		return fmt.Errorf("%T is no key for %s", key, m.name)
-	}
-	ok := false
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		digest := m.digest(signingInput)
-		if m.family == pss {
-			ok = rsa.VerifyPSS(k, m.hash, digest, sig, m.pssOptions()) == nil
-		} else {
-			ok = rsa.VerifyPKCS1v15(k, m.hash, digest, sig) == nil
-		}
-	case *ecdsa.PublicKey:
-		n := m.size()
-		if len(sig) != 2*n { // RFC 7518 section 3.4: raw, of exact length
-			break
-		}
-		r, s := new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:])
-		ok = ecdsa.Verify(k, m.digest(signingInput), r, s)
-	case ed25519.PublicKey:
-		ok = len(sig) == ed25519.SignatureSize && ed25519.Verify(k, []byte(signingInput), sig)
-	}
-	if !ok {
-		return ErrSignature
-	}
-	return nil
-}
-
 // Sign signs the signing input. The key is a [crypto.Signer] whose public key
 // Fits.
 func (m *Method) Sign(signingInput string, key any) ([]byte, error) {
@@ -159,15 +126,17 @@ func (m *Method) Sign(signingInput string, key any) ([]byte, error) {
 	if !ok || !m.Fits(signer.Public()) {
 		return nil, fmt.Errorf("%T is no key for %s", key, m.name)
 	}
+	input, opts := []byte(signingInput), crypto.SignerOpts(m.hash)
+	if m.family == pss {
+		opts = m.pssOptions()
+	}
 	switch m.family {
 	case eddsa:
-		return signer.Sign(rand.Reader, []byte(signingInput), crypto.Hash(0))
-	case pss:
-		return signer.Sign(rand.Reader, m.digest(signingInput), m.pssOptions())
-	case pkcs1v15:
-		return signer.Sign(rand.Reader, m.digest(signingInput), m.hash)
+		return signer.Sign(rand.Reader, input, opts)
+	case pss, pkcs1v15:
+		return signer.Sign(rand.Reader, m.digest(new(digestRoom), input), opts)
 	default:
-		der, err := signer.Sign(rand.Reader, m.digest(signingInput), m.hash)
+		der, err := signer.Sign(rand.Reader, m.digest(new(digestRoom), input), opts)
 		if err != nil {
 			return nil, err
 		}
@@ -186,31 +155,12 @@ func (m *Method) Sign(signingInput string, key any) ([]byte, error) {
 // have it of an access token (OpenID Connect Core section 3.1.3.6). It is the hash
 // of the method; Ed25519 has SHA-512 in it.
 func (m *Method) HalfHash(text string) string {
-	digest := m.digest(text)
-	if m.family == eddsa {
-		sum := sha512.Sum512([]byte(text))
-		digest = sum[:]
-	}
+	digest := m.digest(new(digestRoom), []byte(text))
 	return Encode(digest[:len(digest)/2])
 }
 
 func (m *Method) pssOptions() *rsa.PSSOptions {
 	return &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: m.hash}
-}
-
-// digest returns the hash of the signing input.
-func (m *Method) digest(signingInput string) []byte {
-	switch m.hash {
-	case crypto.SHA384:
-		sum := sha512.Sum384([]byte(signingInput))
-		return sum[:]
-	case crypto.SHA512:
-		sum := sha512.Sum512([]byte(signingInput))
-		return sum[:]
-	default:
-		sum := sha256.Sum256([]byte(signingInput))
-		return sum[:]
-	}
 }
 
 // size is the length of r and of s in an ECDSA signature.

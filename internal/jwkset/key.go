@@ -34,7 +34,7 @@ var errOtherUse = errors.New("for another use")
 // an error it has the kid at most. No error tells anything of the key itself.
 func parseKey(v strictjson.Value) (*Key, error) {
 	m, err := readMembers(v)
-	k := &Key{KID: m.text["kid"]}
+	k := &Key{KID: strings.Clone(m.text["kid"])} // a part of the whole set as it came
 	if err != nil {
 		return k, err
 	}
@@ -77,9 +77,9 @@ type members struct {
 func readMembers(v strictjson.Value) (members, error) {
 	m := members{text: make(map[string]string)}
 	var wrong error
-	err := strictjson.Object(v, func(name []byte, v strictjson.Value) error {
+	err := strictjson.Object(string(v), func(name string, v strictjson.Value) error {
 		ok := true
-		switch name := string(name); name {
+		switch name {
 		case "kty", "kid", "use", "alg", "crv", "n", "e", "x", "y":
 			m.text[name], ok = v.Text()
 		case "key_ops":

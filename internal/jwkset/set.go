@@ -21,8 +21,8 @@ type Problem struct{ KID, Reason string }
 // spoil the others; what is not a set is an error.
 func Parse(data []byte) ([]*Key, []Problem, error) {
 	var list strictjson.Value
-	err := strictjson.Object(data, func(name []byte, v strictjson.Value) error {
-		if string(name) == "keys" {
+	err := strictjson.Object(string(data), func(name string, v strictjson.Value) error {
+		if name == "keys" {
 			list = v
 		}
 		return nil

@@ -12,175 +12,132 @@
 package strictjson
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"unicode/utf8"
 )
 
 // MaxDepth is how deep objects and arrays may nest.
 const MaxDepth = 32
 
-// Object checks that data is one strict JSON object and calls member for each of
-// its members in order, with the name unescaped. The value, and the name as a rule,
-// alias data: copy what outlives it. An error of
-// member ends the reading and is returned as it is.
+// Object checks that doc is one strict JSON object and calls member for each of
+// its members in order, with the name unescaped. An error of member ends the
+// reading and is returned as it is.
 //
-// Members are reported while the rest is still unread: what member was given
+// Names and values are parts of doc as a rule, not copies: who keeps one keeps
+// doc. Members are reported while the rest is still unread: what member was given
 // counts only when Object returns nil.
-func Object(data []byte, member func(name []byte, v Value) error) error {
-	if !utf8.Valid(data) {
+func Object(doc string, member func(name string, v Value) error) error {
+	s := scanner{doc: doc, ascii: isASCII(doc)}
+	if !s.ascii && !utf8.ValidString(doc) {
 		return errors.New("JSON: not UTF-8")
 	}
-	var refs [48]nameRef                                  // on the stack: most objects are small
-	s := scanner{data: slices.Clip(data), member: member} // TextOf counts on the capacity
-	s.space()
-	if s.pos == len(data) || data[s.pos] != '{' {
+	if s.next() != '{' {
 		return errors.New("JSON: not an object")
 	}
-	if err := s.object(1, refs[:0]); err != nil {
+	var names [48]string // on the stack: most objects are small
+	if err := s.object(1, names[:0], member); err != nil {
 		return err
 	}
-	s.space()
-	if s.pos != len(data) {
+	if s.next(); s.pos != len(doc) {
 		return s.errorf("bytes after the object")
 	}
 	return nil
 }
 
 type scanner struct {
-	data   []byte
-	pos    int
-	member func([]byte, Value) error
-}
-
-// nameRef finds a name again: where its text stands in data, quotes excluded,
-// and a hash that names equal under folding share.
-type nameRef struct {
-	start, end int
-	hash       uint32
+	doc   string
+	pos   int
+	ascii bool // all of doc
 }
 
 func (s *scanner) errorf(format string, args ...any) error {
 	return fmt.Errorf("JSON: "+format+" at offset %d", append(args, s.pos)...)
 }
 
-func (s *scanner) space() {
-	for s.pos < len(s.data) {
-		switch s.data[s.pos] {
-		case ' ', '\t', '\n', '\r':
-			s.pos++
-		default:
-			return
+// next skips white space and returns the byte behind it, which it leaves where it
+// is; 0 at the end, which begins nothing.
+func (s *scanner) next() byte {
+	for s.pos < len(s.doc) {
+		c := s.doc[s.pos]
+		if c > ' ' || c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c
 		}
+		s.pos++
 	}
+	return 0
 }
 
-// object reads an object whose brace is next; depth is its own, from 1. Its
-// names go to names, and the spare capacity behind them to the objects within:
-// a parameter and no field, so that the first of them stays on the stack.
-func (s *scanner) object(depth int, names []nameRef) error {
-	var many map[string]struct{} // takes over when an object has very many members
+// object reads an object whose brace is next and calls member, unless it is nil;
+// depth is its own, from 1. Its names go to room, and the spare capacity behind
+// them to the objects within. Both are parameters and no fields, so that they stay
+// on the stack.
+func (s *scanner) object(depth int, room []string, member func(string, Value) error) error {
+	names := nameSet{few: room}
 	s.pos++
-	for first := true; ; first = false {
-		s.space()
-		if s.pos == len(s.data) {
-			return s.errorf("unfinished object")
-		}
-		if s.data[s.pos] == '}' && first {
-			s.pos++
-			return nil
-		}
-		name, known, err := s.memberName(names, &many)
+	if s.next() == '}' {
+		s.pos++
+		return nil
+	}
+	for {
+		name, ascii, err := s.name()
 		if err != nil {
 			return err
 		}
-		names = known
-		s.space()
-		if s.pos == len(s.data) || s.data[s.pos] != ':' {
+		var isNew bool
+		if names, isNew = names.with(name, ascii); !isNew {
+			return s.errorf("a second member of one name")
+		}
+		if s.next() != ':' {
 			return s.errorf("a member without a value")
 		}
 		s.pos++
-		s.space()
+		s.next()
 		start := s.pos
-		if err := s.value(depth, names[len(names):]); err != nil {
+		if err := s.value(depth, names.few[len(names.few):]); err != nil {
 			return err
 		}
-		if depth == 1 && s.member != nil {
-			if err := s.member(name, s.data[start:s.pos]); err != nil {
+		if member != nil {
+			if err := member(name, Value(s.doc[start:s.pos])); err != nil {
 				return err
 			}
 		}
-		s.space()
-		if s.pos == len(s.data) {
-			return s.errorf("unfinished object")
-		}
-		switch s.data[s.pos] {
+		switch s.next() {
 		case ',':
 			s.pos++
+			s.next()
 		case '}':
 			s.pos++
 			return nil
 		default:
-			return s.errorf("unexpected character")
+			return s.errorf("unfinished object")
 		}
 	}
 }
 
-// memberName reads a name and refuses one that the object already has. It
-// returns the name and the object's names with it.
-func (s *scanner) memberName(names []nameRef, many *map[string]struct{}) ([]byte, []nameRef, error) {
-	at := s.pos
-	if s.data[at] != '"' {
-		return nil, nil, s.errorf("expected a member name")
+// name reads the name of a member, which is next.
+func (s *scanner) name() (name string, ascii bool, err error) {
+	if s.pos == len(s.doc) || s.doc[s.pos] != '"' {
+		return "", false, s.errorf("expected a member name")
 	}
+	start := s.pos + 1
 	escaped, err := s.text()
 	if err != nil {
-		return nil, nil, err
+		return "", false, err
 	}
-	ref := nameRef{start: at + 1, end: s.pos - 1}
-	name := s.data[ref.start:ref.end]
+	name = s.doc[start : s.pos-1]
 	if escaped {
 		name = unescape(name)
 	}
-	if len(names) >= 32 && *many == nil {
-		*many = make(map[string]struct{})
-		for _, r := range names {
-			(*many)[fold(s.unescaped(r))] = struct{}{}
-		}
-	}
-	if *many != nil {
-		key := fold(name)
-		if _, dup := (*many)[key]; dup {
-			return nil, nil, s.errorf("a second member of one name")
-		}
-		(*many)[key] = struct{}{}
-		return name, names, nil
-	}
-	ref.hash = foldHash(name)
-	for _, r := range names {
-		if r.hash == ref.hash && bytes.EqualFold(s.unescaped(r), name) {
-			return nil, nil, s.errorf("a second member of one name")
-		}
-	}
-	return name, append(names, ref), nil
-}
-
-func (s *scanner) unescaped(r nameRef) []byte {
-	name := s.data[r.start:r.end]
-	if bytes.IndexByte(name, '\\') < 0 {
-		return name
-	}
-	return unescape(name)
+	return name, s.ascii && !escaped || isASCII(name), nil
 }
 
 // value reads any value; depth is that of the object or array around it.
-func (s *scanner) value(depth int, names []nameRef) error {
-	if s.pos == len(s.data) {
+func (s *scanner) value(depth int, room []string) error {
+	if s.pos == len(s.doc) {
 		return s.errorf("a member without a value")
 	}
-	switch c := s.data[s.pos]; c {
+	switch c := s.doc[s.pos]; c {
 	case '"':
 		_, err := s.text()
 		return err
@@ -189,9 +146,9 @@ func (s *scanner) value(depth int, names []nameRef) error {
 			return s.errorf("nested deeper than %d", MaxDepth)
 		}
 		if c == '{' {
-			return s.object(depth, names)
+			return s.object(depth, room, nil)
 		}
-		return s.array(depth, names)
+		return s.array(depth, room)
 	case 't':
 		return s.literal("true")
 	case 'f':
@@ -203,38 +160,31 @@ func (s *scanner) value(depth int, names []nameRef) error {
 	}
 }
 
-func (s *scanner) array(depth int, names []nameRef) error {
+func (s *scanner) array(depth int, room []string) error {
 	s.pos++
-	for first := true; ; first = false {
-		s.space()
-		if s.pos == len(s.data) {
-			return s.errorf("unfinished array")
-		}
-		if s.data[s.pos] == ']' && first {
-			s.pos++
-			return nil
-		}
-		if err := s.value(depth, names); err != nil {
+	if s.next() == ']' {
+		s.pos++
+		return nil
+	}
+	for {
+		if err := s.value(depth, room); err != nil {
 			return err
 		}
-		s.space()
-		if s.pos == len(s.data) {
-			return s.errorf("unfinished array")
-		}
-		switch s.data[s.pos] {
+		switch s.next() {
 		case ',':
 			s.pos++
+			s.next()
 		case ']':
 			s.pos++
 			return nil
 		default:
-			return s.errorf("unexpected character")
+			return s.errorf("unfinished array")
 		}
 	}
 }
 
 func (s *scanner) literal(word string) error {
-	if end := s.pos + len(word); end <= len(s.data) && string(s.data[s.pos:end]) == word {
+	if end := s.pos + len(word); end <= len(s.doc) && s.doc[s.pos:end] == word {
 		s.pos = end
 		return nil
 	}
@@ -243,24 +193,24 @@ func (s *scanner) literal(word string) error {
 
 // number reads by the grammar of RFC 8259 section 6.
 func (s *scanner) number() error {
-	if s.pos < len(s.data) && s.data[s.pos] == '-' {
+	if s.pos < len(s.doc) && s.doc[s.pos] == '-' {
 		s.pos++
 	}
 	switch {
-	case s.pos < len(s.data) && s.data[s.pos] == '0':
+	case s.pos < len(s.doc) && s.doc[s.pos] == '0':
 		s.pos++
 	case !s.digits():
 		return s.errorf("unexpected character")
 	}
-	if s.pos < len(s.data) && s.data[s.pos] == '.' {
+	if s.pos < len(s.doc) && s.doc[s.pos] == '.' {
 		s.pos++
 		if !s.digits() {
 			return s.errorf("a number without its fraction")
 		}
 	}
-	if s.pos < len(s.data) && (s.data[s.pos] == 'e' || s.data[s.pos] == 'E') {
+	if s.pos < len(s.doc) && (s.doc[s.pos] == 'e' || s.doc[s.pos] == 'E') {
 		s.pos++
-		if s.pos < len(s.data) && (s.data[s.pos] == '+' || s.data[s.pos] == '-') {
+		if s.pos < len(s.doc) && (s.doc[s.pos] == '+' || s.doc[s.pos] == '-') {
 			s.pos++
 		}
 		if !s.digits() {
@@ -272,7 +222,7 @@ func (s *scanner) number() error {
 
 func (s *scanner) digits() bool {
 	start := s.pos
-	for s.pos < len(s.data) && s.data[s.pos]-'0' <= 9 {
+	for s.pos < len(s.doc) && s.doc[s.pos]-'0' <= 9 {
 		s.pos++
 	}
 	return s.pos > start

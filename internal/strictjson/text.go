@@ -1,19 +1,20 @@
 package strictjson
 
 import (
-	"unicode"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
 // text reads a string whose quote is next and reports whether it has escapes.
 func (s *scanner) text() (escaped bool, err error) {
-	for s.pos++; ; s.pos++ {
-		s.pos += plain(s.data[s.pos:])
-		if s.pos == len(s.data) {
+	s.pos++
+	for {
+		s.plain()
+		if s.pos == len(s.doc) {
 			return false, s.errorf("unfinished string")
 		}
-		switch s.data[s.pos] {
+		switch s.doc[s.pos] {
 		case '"':
 			s.pos++
 			return escaped, nil
@@ -22,38 +23,78 @@ func (s *scanner) text() (escaped bool, err error) {
 			if err := s.escape(); err != nil {
 				return false, err
 			}
+			s.pos++
 		default:
 			return false, s.errorf("a control character in a string")
 		}
 	}
 }
 
-// plain returns how many bytes at the beginning of b stand for themselves in a
-// string.
-func plain(b []byte) int {
-	for i, c := range b {
-		if c == '"' || c == '\\' || c < ' ' {
-			return i
+// plain skips what stands for itself in a string.
+func (s *scanner) plain() {
+	doc, i := s.doc, s.pos
+	for ; len(doc)-i >= 8; i += 8 {
+		w := word(doc[i:])
+		special := zeroBytes(w^each('"')) | zeroBytes(w^each('\\')) | (w-each(' '))&^w // below a blank
+		if special &= each(0x80); special != 0 {
+			s.pos = i + bits.TrailingZeros64(special)/8
+			return
 		}
 	}
-	return len(b)
+	for ; i < len(doc); i++ {
+		if c := doc[i]; c == '"' || c == '\\' || c < ' ' {
+			break
+		}
+	}
+	s.pos = i
 }
+
+// isASCII reports whether s is nothing but ASCII.
+func isASCII(s string) bool {
+	for len(s) >= 8 {
+		if word(s)&each(0x80) != 0 {
+			return false
+		}
+		s = s[8:]
+	}
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// word is the first eight bytes of s, the first the least significant: eight at a
+// time are read here, which is what a token's claims take most time for.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// each is a word of eight times c.
+func each(c byte) uint64 { return uint64(c) * 0x0101010101010101 }
+
+// zeroBytes has the high bit of the first zero byte of w set, and of no byte
+// before it.
+func zeroBytes(w uint64) uint64 { return (w - each(1)) &^ w }
 
 // escape reads an escape whose backslash is next and stops on its last byte.
 // A surrogate without its other half is refused: decoders differ on it.
 func (s *scanner) escape() error {
 	s.pos++
-	if s.pos == len(s.data) {
+	if s.pos == len(s.doc) {
 		return s.errorf("unfinished string")
 	}
-	switch s.data[s.pos] {
+	switch s.doc[s.pos] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return nil
 	case 'u':
 	default:
 		return s.errorf("an unknown escape")
 	}
-	unit, ok := hex4(s.data[s.pos+1:])
+	unit, ok := hex4(s.doc[s.pos+1:])
 	if !ok {
 		return s.errorf("an unknown escape")
 	}
@@ -61,7 +102,7 @@ func (s *scanner) escape() error {
 	if !utf16.IsSurrogate(unit) {
 		return nil
 	}
-	rest := s.data[s.pos+1:]
+	rest := s.doc[s.pos+1:]
 	if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' {
 		return s.errorf("half a surrogate pair")
 	}
@@ -73,11 +114,12 @@ func (s *scanner) escape() error {
 	return nil
 }
 
-func hex4(b []byte) (r rune, ok bool) {
-	if len(b) < 4 {
+func hex4(s string) (r rune, ok bool) {
+	if len(s) < 4 {
 		return 0, false
 	}
-	for _, c := range b[:4] {
+	for i := range 4 {
+		c := s[i]
 		switch {
 		case '0' <= c && c <= '9':
 			c -= '0'
@@ -94,7 +136,7 @@ func hex4(b []byte) (r rune, ok bool) {
 }
 
 // unescape returns what the well-formed string text in stands for.
-func unescape(in []byte) []byte {
+func unescape(in string) string {
 	dst := make([]byte, 0, len(in))
 	for i := 0; i < len(in); i++ {
 		if in[i] != '\\' {
@@ -126,47 +168,5 @@ func unescape(in []byte) []byte {
 			dst = append(dst, in[i])
 		}
 	}
-	return dst
-}
-
-// foldRune returns the smallest rune of r's orbit under simple folding.
-func foldRune(r rune) rune {
-	for {
-		next := unicode.SimpleFold(r)
-		if next <= r {
-			return next
-		}
-		r = next
-	}
-}
-
-// foldHash is FNV-1a over the folded runes of name.
-func foldHash(name []byte) uint32 {
-	h := uint32(2166136261)
-	for i := 0; i < len(name); {
-		c := name[i]
-		size := 1
-		r := rune(c)
-		switch {
-		case 'a' <= c && c <= 'z':
-			r -= 'a' - 'A' // the orbit's smallest, also for k and s with their third form
-		case c >= utf8.RuneSelf:
-			r, size = utf8.DecodeRune(name[i:])
-			r = foldRune(r)
-		}
-		h = (h ^ uint32(r)) * 16777619 //nolint:gosec // a rune is not negative
-		i += size
-	}
-	return h
-}
-
-// fold returns name with every rune replaced by foldRune's.
-func fold(name []byte) string {
-	out := make([]byte, 0, len(name))
-	for len(name) > 0 {
-		r, size := utf8.DecodeRune(name)
-		out = utf8.AppendRune(out, foldRune(r))
-		name = name[size:]
-	}
-	return string(out)
+	return string(dst)
 }

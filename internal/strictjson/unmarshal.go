@@ -24,11 +24,12 @@ func Unmarshal(data []byte, v any) error { return unmarshal(data, v, false) }
 func UnmarshalKnown(data []byte, v any) error { return unmarshal(data, v, true) }
 
 func unmarshal(data []byte, v any, known bool) error {
-	if err := Object(data, nil); err != nil {
+	doc := string(data)
+	if err := Object(doc, nil); err != nil {
 		return err
 	}
 	m := matcher{known: known}
-	if err := m.value(reflect.TypeOf(v), data, ""); err != nil {
+	if err := m.value(reflect.TypeOf(v), Value(doc), ""); err != nil {
 		return err
 	}
 	if json.Unmarshal(data, v) != nil {
@@ -65,14 +66,14 @@ func (m matcher) value(t reflect.Type, v Value, path string) error {
 	switch t.Kind() {
 	case reflect.Struct:
 		fields := fieldsOf(t)
-		return Object(v, func(name []byte, v Value) error {
-			return m.member(fields, string(name), v, path)
+		return Object(string(v), func(name string, v Value) error {
+			return m.member(fields, name, v, path)
 		})
 	case reflect.Map:
-		return Object(v, func(name []byte, v Value) error {
+		return Object(string(v), func(name string, v Value) error {
 			key := "*" // it is a value, too, which an error of Unmarshal does not show
 			if m.known {
-				key = string(name)
+				key = name
 			}
 			return m.value(t.Elem(), v, join(path, key))
 		})

@@ -1,43 +1,27 @@
 package strictjson
 
-import "bytes"
+import "strings"
 
-// A Value is the text of a JSON value that Object found well-formed. Its capacity
-// reaches to the end of the document: append nothing to it.
-type Value []byte
+// A Value is the text of a JSON value that Object found well-formed.
+type Value string
 
-// Text returns the string that v is; ok is false if v is anything else.
+// Text returns the string that v is, without a copy of one that has no escapes;
+// ok is false if v is anything else.
 func (v Value) Text() (text string, ok bool) {
 	if len(v) < 2 || v[0] != '"' {
 		return "", false
 	}
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner), true
+	text = string(v[1 : len(v)-1])
+	if strings.IndexByte(text, '\\') >= 0 {
+		text = unescape(text)
 	}
-	return string(unescape(inner)), true
+	return text, true
 }
 
-// TextOf is Text, but of a string without escapes it makes no copy: it returns
-// the part of doc, which is the document that Object found v in.
-func (v Value) TextOf(doc string) (text string, ok bool) {
-	start := len(doc) - cap(v)
-	if len(v) < 2 || v[0] != '"' || start < 0 || bytes.IndexByte(v, '\\') >= 0 {
-		return v.Text()
-	}
-	return doc[start+1 : start+len(v)-1], true
-}
-
-// Is reports whether v is the string text, without allocating for plain ones.
+// Is reports whether v is the string text.
 func (v Value) Is(text string) bool {
-	if len(v) < 2 || v[0] != '"' {
-		return false
-	}
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner) == text
-	}
-	return string(unescape(inner)) == text
+	own, ok := v.Text()
+	return ok && own == text
 }
 
 // IsNumber reports whether v is a number. Its text is v itself.
@@ -52,6 +36,7 @@ func (v Value) IsObject() bool { return len(v) > 0 && v[0] == '{' }
 // Texts returns the strings that v is an array of; ok is false if v is anything
 // else, an array that holds anything else included.
 func (v Value) Texts() (texts []string, ok bool) {
+	texts = make([]string, 0, min(1+strings.Count(string(v), ","), 8)) // a guess, and no more than that
 	ok = v.Elements(func(e Value) bool {
 		text, isText := e.Text()
 		texts = append(texts, text)
@@ -69,19 +54,19 @@ func (v Value) Elements(f func(Value) bool) bool {
 	if len(v) < 2 || v[0] != '[' {
 		return false
 	}
-	s := scanner{data: v, pos: 1}
+	s := scanner{doc: string(v), pos: 1}
+	if s.next() == ']' {
+		return true
+	}
 	for {
-		s.space()
-		if s.data[s.pos] == ']' {
-			return true
-		}
 		start := s.pos
 		if s.value(1, nil) != nil || !f(v[start:s.pos]) {
 			return false
 		}
-		s.space()
-		if s.data[s.pos] == ',' {
-			s.pos++
+		if s.next() != ',' {
+			return true
 		}
+		s.pos++
+		s.next()
 	}
 }

@@ -47,12 +47,13 @@
 //	}
 //
 // A client is RFC 7591 client metadata: client_id, client_secret, client_name,
-// redirect_uris, grant_types, scope, token_endpoint_auth_method
-// (client_secret_basic, which is the default, client_secret_post,
-// client_secret_jwt, private_key_jwt, tls_client_auth,
+// redirect_uris, post_logout_redirect_uris, grant_types, scope,
+// token_endpoint_auth_method (client_secret_basic, which is the default,
+// client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth,
 // self_signed_tls_client_auth, or none for a public client),
 // token_endpoint_auth_signing_alg, jwks, jwks_uri, those of RFC 8705,
-// require_pushed_authorization_requests (RFC 9126), and some members more:
+// dpop_bound_access_tokens (RFC 9449), require_pushed_authorization_requests (RFC
+// 9126), and some members more:
 // audience, the resources that it may get tokens for; access_token_strategy, jwt or
 // opaque; skip_consent, for a client of one's own; token_exchange_audience and
 // token_exchange_impersonation for the grant of RFC 8693. A client without

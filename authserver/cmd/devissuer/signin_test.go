@@ -30,7 +30,11 @@ func TestBanner_TheUserCanSignIn(t *testing.T) {
 	}}
 	verifier := strings.Repeat("x", 43)
 	sum := sha256.Sum256([]byte(verifier))
-	const callback = "http://127.0.0.1:49152/callback"
+	where := regexp.MustCompile(`(?m)^  orders-web +http://127\.0\.0\.1(/\S*) .*\n  On 127\.0\.0\.1 and \[::1\] any port will do\.$`).FindStringSubmatch(p.Banner)
+	if where == nil {
+		t.Fatalf("the banner has no redirect URI:\n%s", p.Banner)
+	}
+	callback := "http://127.0.0.1:49152" + where[1]
 	query := url.Values{
 		"response_type": {"code"}, "client_id": {"orders-web"}, "redirect_uri": {callback}, "scope": {"orders:read"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
