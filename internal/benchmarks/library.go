@@ -64,7 +64,7 @@ func (iss *issuer) validator(ctx context.Context, edits ...func(*validator.Confi
 }
 
 // withoutMemory has a Validator verify every token anew.
-func withoutMemory(*validator.Config) {}
+func withoutMemory(c *validator.Config) { c.CacheSize = -1 }
 
 func validating(ctx context.Context, v *validator.Validator) verify {
 	return func(token string) error {

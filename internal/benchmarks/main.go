@@ -41,7 +41,7 @@ func run(args []string, out, progress io.Writer) error {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	how := effort{rounds: 9, laps: 8, batch: 12 * time.Millisecond, windows: 7, window: 300 * time.Millisecond}
+	how := effort{rounds: 7, laps: 8, batch: 12 * time.Millisecond, windows: 7, window: 300 * time.Millisecond}
 	if *short {
 		how = effort{rounds: 5, laps: 1, batch: 2 * time.Millisecond, windows: 5, window: 40 * time.Millisecond}
 	}

@@ -167,8 +167,8 @@ func (b *bench) crowdedRace(ctx context.Context, alg string, full *validator.Val
 	r, tokens := b.newTokens(alg)
 	v := validating(ctx, full)
 	r.contenders = append(r.contenders, oneByOne(fullName, func(i int) error { return v((*tokens)[i].raw) }))
-	longer := b.effort // for the collections to be several
-	longer.laps *= 2
+	longer := b.effort // until a collection is due in a round
+	longer.rounds, longer.laps = 5, 3*longer.laps
 	results, err := b.race(ctx, r, longer)
 	if err != nil {
 		return result{}, err
