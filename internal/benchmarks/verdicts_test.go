@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -30,6 +32,37 @@ func TestVerdicts_OursRefusesEveryFlaw(t *testing.T) {
 	}
 	if b.taken["golang-jwt, static key"] == 0 {
 		t.Error("golang-jwt knows nothing of typ and cnf, and yet took no flaw: were they made?")
+	}
+}
+
+func TestVerdicts_FailForAWrongOne(t *testing.T) {
+	t.Parallel()
+	iss, err := startIssuer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(iss.stop)
+	always := func(name string, verdict error) library {
+		return library{name: name, open: func(context.Context, *issuer, string) (verify, error) {
+			return func(string) error { return verdict }, nil
+		}}
+	}
+	ours, lax, strict := libraries()[0], libraries()[1], always("strict", errors.New("no"))
+	for name, row := range map[string]struct {
+		all  []library
+		want string
+	}{
+		"refuses the good token":       {[]library{ours, strict}, "strict refuses the good token"},
+		"takes what all must refuse":   {[]library{ours, always("blind", nil)}, "blind takes a token: signature changed"},
+		"ours takes what others may":   {[]library{lax, ours}, lax.name + " takes a token"},
+		"another takes what it may":    {[]library{ours, lax}, ""},
+		"ours alone, which is correct": {[]library{ours}, ""},
+	} {
+		b := &bench{report: &report{}, issuer: iss, taken: map[string]int{}}
+		err := b.verdictsOf(t.Context(), row.all)
+		if (err == nil) != (row.want == "") || err != nil && !strings.HasPrefix(err.Error(), row.want) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
