@@ -89,15 +89,18 @@ func (r *race) run(ctx context.Context, how effort) ([]result, error) {
 			seconds[c] = append(seconds[c], sum/float64(how.laps))
 		}
 	}
+	if err := r.ready(counted + 1); err != nil { // one is done before the count
+		return nil, err
+	}
 	results := make([]result, len(r.contenders))
-	for c := range r.contenders {
-		allocs, err := r.allocations(c)
+	for i, c := range r.contenders {
+		allocs, err := c.allocations()
 		if err != nil {
 			return nil, err
 		}
-		results[c] = result{
-			name: r.contenders[c].name, micros: median(seconds[c]) * 1e6,
-			toFirst: spreadOf(ratios(seconds[c], seconds[0])), allocs: allocs,
+		results[i] = result{
+			name: c.name, micros: median(seconds[i]) * 1e6,
+			toFirst: spreadOf(ratios(seconds[i], seconds[0])), allocs: allocs,
 		}
 	}
 	return results, nil
@@ -138,19 +141,17 @@ func (c *contender) time(n int) (float64, error) {
 	return time.Since(start).Seconds() / float64(n*max(c.repeat, 1)), nil
 }
 
+// counted is in how many pieces allocations are counted.
+const counted = 100
+
 // allocations returns how many a piece takes, rounded down.
-func (r *race) allocations(c int) (float64, error) {
-	piece := r.contenders[c].piece
-	if piece == nil {
+func (c *contender) allocations() (float64, error) {
+	if c.piece == nil {
 		return -1, nil
 	}
-	const runs = 100
-	if err := r.ready(runs + 1); err != nil { // one is done before the count
-		return 0, err
-	}
 	i, failed := 0, error(nil)
-	allocs := testing.AllocsPerRun(runs, func() {
-		if err := piece(i); err != nil {
+	allocs := testing.AllocsPerRun(counted, func() {
+		if err := c.piece(i); err != nil {
 			failed = err
 		}
 		i++
