@@ -41,9 +41,8 @@ func Decode(dst []byte, s string) ([]byte, error) {
 
 // DecodeText is Decode into a string.
 func DecodeText(s string) (string, error) {
-	var room [1024]byte // on the stack, so that what most texts cost is the string
-	b, err := Decode(room[:0], s)
-	return string(b), err
+	b, err := Decode(nil, s)
+	return textOf(b), err
 }
 
 // Encode returns the base64url text of b, without padding.

@@ -13,16 +13,11 @@ import (
 
 // Verify checks sig over the signing input. The key is a *rsa.PublicKey,
 // *ecdsa.PublicKey or ed25519.PublicKey that Fits.
-//
-// What it takes besides the cryptography is on the stack, for inputs and
-// signatures of the usual length.
 func (m *Method) Verify(signingInput string, sig []byte, key any) error {
 	if !m.Fits(key) {
 		return fmt.Errorf("%T is no key for %s", key, m.name)
 	}
-	var room [1024]byte
-	input := append(room[:0], signingInput...)
-	ok := false
+	input, ok := view(signingInput), false
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if m.family == pss {
