@@ -193,13 +193,16 @@ func scopes(val strictjson.Value) ([]string, bool) {
 	if !ok {
 		return val.Texts()
 	}
-	list := make([]string, 0, strings.Count(text, " ")+1)
-	for text != "" {
-		word, rest, _ := strings.Cut(text, " ")
-		if word != "" {
-			list = append(list, word)
+	list := make([]string, 0, 4)
+	start := 0
+	for i := range len(text) + 1 {
+		if i < len(text) && text[i] != ' ' {
+			continue
 		}
-		text = rest
+		if i > start {
+			list = append(list, text[start:i])
+		}
+		start = i + 1
 	}
 	return list, true
 }
