@@ -71,27 +71,27 @@ func (c *Credentials) challenged(err error, bindingRequired bool) error {
 
 // checkBinding refuses a bound token whose key was not shown. A bound token
 // never passes as bearer, an unbound one never as DPoP (RFC 9449 section 7.1),
-// which comes with a proof to spend.
-func (v *Validator) checkBinding(t *Token, c *Credentials) (proof dpop.Proof, err error) {
+// which comes with a proof to spend: nil for the others.
+func (v *Validator) checkBinding(t *Token, c *Credentials) (*dpop.Proof, error) {
 	switch t.bound.method {
 	case unconfirmed:
 		if c.isDPoP() || v.cfg.RequireBinding {
-			return proof, NewError(ErrBinding, "the token is not bound")
+			return nil, NewError(ErrBinding, "the token is not bound")
 		}
-		return proof, nil
+		return nil, nil //nolint:nilnil // there is none to spend
 	case confirmX509:
 		if c.isDPoP() || c.Certificate == nil || !t.bound.is(sha256.Sum256(c.Certificate.Raw)) {
-			return proof, NewError(ErrBinding, "not the client certificate of the token")
+			return nil, NewError(ErrBinding, "not the client certificate of the token")
 		}
-		return proof, nil
+		return nil, nil //nolint:nilnil // as above
 	case confirmJWK:
 		if !c.isDPoP() {
 			e := NewError(ErrBinding, "a DPoP-bound token shown as bearer")
 			e.Schemes = []string{"DPoP"}
-			return proof, e
+			return nil, e
 		}
 		return v.checkProof(t, c)
 	default:
-		return proof, NewError(ErrBinding, "cnf: unknown, or more than one")
+		return nil, NewError(ErrBinding, "cnf: unknown, or more than one")
 	}
 }
