@@ -20,14 +20,13 @@ type confirmation struct {
 type confirmationMethod int
 
 const (
-	unconfirmed    confirmationMethod = iota
-	confirmJWK                        // jkt: a DPoP key, RFC 9449 section 6
-	confirmX509                       // x5t#S256: a client certificate, RFC 8705 section 3.1
-	confirmUnknown                    // another method, or several: nobody here can confirm it
+	confirmUnknown confirmationMethod = iota // another method, or several: nobody here can confirm it
+	confirmJWK                               // jkt: a DPoP key, RFC 9449 section 6
+	confirmX509                              // x5t#S256: a client certificate, RFC 8705 section 3.1
 )
 
-func parseConfirmation(val strictjson.Value) confirmation {
-	var found confirmation
+func parseConfirmation(val strictjson.Value) *confirmation {
+	found := new(confirmation)
 	members := 0
 	err := strictjson.Object(string(val), func(name string, val strictjson.Value) error {
 		members++
@@ -45,8 +44,8 @@ func parseConfirmation(val strictjson.Value) confirmation {
 		found.thumbprint = [sha256.Size]byte(thumbprint)
 		return nil
 	})
-	if err != nil || members != 1 || found.method == unconfirmed {
-		return confirmation{method: confirmUnknown}
+	if err != nil || members != 1 || found.method == confirmUnknown {
+		return new(confirmation)
 	}
 	return found
 }
@@ -73,12 +72,13 @@ func (c *Credentials) challenged(err error, bindingRequired bool) error {
 // never passes as bearer, an unbound one never as DPoP (RFC 9449 section 7.1),
 // which comes with a proof to spend: nil for the others.
 func (v *Validator) checkBinding(t *Token, c *Credentials) (*dpop.Proof, error) {
-	switch t.bound.method {
-	case unconfirmed:
+	if t.bound == nil {
 		if c.isDPoP() || v.cfg.RequireBinding {
 			return nil, NewError(ErrBinding, "the token is not bound")
 		}
 		return nil, nil //nolint:nilnil // there is none to spend
+	}
+	switch t.bound.method {
 	case confirmX509:
 		if c.isDPoP() || c.Certificate == nil || !t.bound.is(sha256.Sum256(c.Certificate.Raw)) {
 			return nil, NewError(ErrBinding, "not the client certificate of the token")

@@ -198,7 +198,7 @@ func (v *Validator) enforce(p *payload) error {
 	switch {
 	case p.otherwise:
 		return NewError(ErrType, "the answer is about another kind of token")
-	case p.isDPoP && t.bound.method == unconfirmed:
+	case p.isDPoP && t.bound == nil:
 		return NewError(ErrBinding, "the answer does not name the key")
 	case p.has&claimIssuer != 0 && t.issuer != v.cfg.Issuer:
 		return NewError(ErrIssuer, "")
