@@ -34,7 +34,7 @@ type vector struct {
 // reason begins, so that the vector is not refused for something else.
 type disagreement struct{ reason, at string }
 
-// A tally counts verdicts. Every vector is in it once.
+// A tally counts verdicts. Every vector is in one of them.
 type tally struct{ accepted, refused, explained int }
 
 func (c tally) sum() int { return c.accepted + c.refused + c.explained }
@@ -53,11 +53,11 @@ func judge(t *testing.T, vectors []vector, otherwise map[string]disagreement, wa
 		seen[v.name] = true
 		keys := serveKeys(t, v.keys, nil)
 		verdict := verify(t, keys, v.token)
-		other, explained := otherwise[v.name]
 		reason := "accepted"
 		if verdict != nil {
 			reason = verdict.Error()
 		}
+		other, explained := otherwise[v.name]
 		switch agrees := (verdict == nil) == v.valid; {
 		case agrees && explained:
 			t.Errorf("%s: %s, as its source has it: nothing to explain", v.name, reason)
@@ -250,14 +250,14 @@ func setOf(t *testing.T, keys ...jwk) string {
 // says where it is means it to be there.
 func published(t *testing.T) string {
 	t.Helper()
-	dir, said := os.LookupEnv("COUNTERMARK_VECTORS")
-	if dir == "" {
-		dir, said = "../../../shared/vectors", false
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if said {
+	if dir := os.Getenv("COUNTERMARK_VECTORS"); dir != "" {
+		if _, err := os.Stat(dir); err != nil {
 			t.Fatalf("COUNTERMARK_VECTORS: %v", err)
 		}
+		return dir
+	}
+	const dir = "../../../shared/vectors"
+	if _, err := os.Stat(dir); err != nil {
 		t.Skip("no published vectors: keep them in ../shared/vectors beside the checkout, or name their folder: COUNTERMARK_VECTORS=/folder go test")
 	}
 	return dir
