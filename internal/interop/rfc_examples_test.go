@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -129,6 +130,41 @@ func TestRFCExamples_Signatures(t *testing.T) {
 	}
 	because(otherForm, "not three parts", latch+"rfc7515_A.6.jwsg", latch+"rfc7515_A.7.jwsf", latch+"rfc7520_4.8.jwsg", book+"jws/4_8.multiple_signatures.json json")
 	judge(t, readExamples(t, published(t)).tokens, otherwise, tally{accepted: 10, explained: 45})
+}
+
+// What is signed in JSON serialization is signed as in the compact one: each
+// signature is held in that form too.
+func TestRFCExamples_SignaturesOfJSONForms(t *testing.T) {
+	t.Parallel()
+	type signature struct{ Protected, Signature string }
+	var vectors []vector
+	for _, v := range readExamples(t, published(t)).tokens {
+		var form struct {
+			signature
+			Payload    string
+			Signatures []signature
+		}
+		if !strings.HasPrefix(v.token, "{") || !strings.HasPrefix(v.name, "latchset-jose/") { // the others are the same
+			continue
+		}
+		if err := json.Unmarshal([]byte(v.token), &form); err != nil {
+			t.Fatal(err)
+		}
+		if form.Signatures == nil {
+			form.Signatures = []signature{{form.Protected, form.Signature}}
+		}
+		for i, s := range form.Signatures {
+			vectors = append(vectors, vector{v.name + " " + strconv.Itoa(i+1), v.keys, s.Protected + "." + form.Payload + "." + s.Signature, true})
+		}
+	}
+	otherwise := map[string]disagreement{}
+	for _, name := range []string{"4.4.jwsf 1", "4.4.jwsg 1", "4.5.jwsf 1", "4.5.jwsg 1", "4.6.jwsf 1", "4.6.jwsg 1", "4.8.jwsg 3"} {
+		otherwise["latchset-jose/rfc7520_"+name] = disagreement{noHMAC, "alg: not accepted"}
+	}
+	for _, name := range []string{"4.7.jwsf 1", "4.7.jwsg 1", "4.8.jwsg 2"} {
+		otherwise["latchset-jose/rfc7520_"+name] = disagreement{"a header that is not signed is none of the compact serialization", "header: JSON"}
+	}
+	judge(t, vectors, otherwise, tally{accepted: 10, explained: 10})
 }
 
 // A key is used if it is public and for signatures. The others were published as
