@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -75,14 +74,7 @@ func FuzzTokenForm(f *testing.F) {
 	})
 }
 
-func serveForm(s http.Handler, body string) answer {
-	req := httptest.NewRequest(http.MethodPost, "https://issuer.example/token", strings.NewReader(body))
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(shop.id, shop.secret)
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, req)
-	return answer{w.Code, w.Header(), w.Body.Bytes()}
-}
+func serveForm(s http.Handler, body string) answer { return serveFormAt(s, "/token", shop, body) }
 
 var legalDescription = regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`)
 

@@ -173,14 +173,27 @@ func TestParseSigningKeys_Errors(t *testing.T) {
 	}
 }
 
+// Keys that are read are read again as the same from what is written of them.
 func FuzzParseSigningKeys(f *testing.F) {
 	k := key(f, "EdDSA", "")
 	f.Add([]byte(pemBlock(f, "PRIVATE KEY", k.Signer)))
+	f.Add([]byte("first\n" + pemBlock(f, "PRIVATE KEY", k.Signer) + "second\n" + pemBlock(f, "PRIVATE KEY", key(f, "ES256", "").Signer)))
 	f.Add([]byte(`{"keys":[` + privateJWK(f, k.Signer, nil) + `]}`))
+	f.Add([]byte(privateJWK(f, key(f, "ES384", "").Signer, map[string]any{"kid": "1", "alg": "ES384"})))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		keys, err := authserver.ParseSigningKeys(data)
 		if (err == nil) != (len(keys) > 0) || slices.ContainsFunc(keys, func(k authserver.SigningKey) bool { return k.Signer == nil }) {
-			t.Errorf("%d keys, %v", len(keys), err)
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		var file strings.Builder
+		for _, k := range keys {
+			file.WriteString(pemBlock(t, "PRIVATE KEY", k.Signer))
+		}
+		again, err := authserver.ParseSigningKeys([]byte(file.String()))
+		if !slices.EqualFunc(again, keys, func(a, b authserver.SigningKey) bool {
+			return a.Signer.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(b.Signer.Public())
+		}) {
+			t.Errorf("%d keys, and %d when they were written: %v", len(keys), len(again), err)
 		}
 	})
 }

@@ -93,6 +93,19 @@ func TestRFC9449_Section4_3_TheURLOfTheRequest(t *testing.T) {
 	}
 }
 
+// A request without a host has no URL that a proof could be for: least of all one
+// whose host is a part of the path.
+func TestRFC9449_Section4_3_NoHostNoURL(t *testing.T) {
+	t.Parallel()
+	c := newDPoPClient(t, nil)
+	for _, lines := range []string{"GET //api.example.com/a HTTP/1.1\r\nHost:", "GET //api.example.com/a HTTP/1.0"} {
+		for _, htu := range []string{"http://api.example.com/a", "http:////api.example.com/a", "http:///a"} {
+			s := serveURL(t, nil)
+			s.wantRefused(t, s.exchange(t, lines+"\r\nConnection: close\r\nAuthorization: DPoP "+c.token+"\r\nDPoP: "+c.proof(t, "GET", htu, nil)+"\r\n\r\n"), 401, dpopProof)
+		}
+	}
+}
+
 // The Host header is the client's. A server that says what its URL is takes no
 // proof for another, whatever the client calls it.
 func TestOptions_URLIsBelievedInThePlaceOfTheRequest(t *testing.T) {

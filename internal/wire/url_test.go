@@ -32,3 +32,15 @@ func TestURL_AHostNeverNamesAPath(t *testing.T) {
 		}
 	}
 }
+
+// A request may come without a host: an empty Host field is legal, and HTTP/1.0 has
+// none. Its path is then no place for one.
+func TestURL_APathNeverNamesAHost(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"//api.example.com/read", "//", "///api.example.com/read", "//u@api.example.com/read"} {
+		got := URL("https", "", path)
+		if u, err := url.Parse(got); err != nil || u.Host != "" || u.User != nil || got != "https://"+path {
+			t.Errorf("%q gives %q: %v", path, got, err)
+		}
+	}
+}
