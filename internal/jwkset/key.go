@@ -139,12 +139,8 @@ func (m members) material() ([]byte, error) {
 	}
 	for _, name := range names {
 		value, ok := m.text[name]
-		raw, err := jose.Decode(nil, value)
-		if err != nil || !ok {
+		if _, err := jose.Decode(nil, value); err != nil || !ok {
 			return nil, fmt.Errorf("its %s is not canonical base64url", name)
-		}
-		if kty == "RSA" && len(raw) > 1 && raw[0] == 0 { // RFC 7518 section 2: Base64urlUInt
-			return nil, fmt.Errorf("its %s has leading zeros", name)
 		}
 		material[name] = value
 	}
