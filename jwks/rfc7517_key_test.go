@@ -78,6 +78,7 @@ func TestSet_KeyIsUsedForWhatItIsMeant(t *testing.T) {
 		// The algorithms of a key (sections 4.1 and 4.4; RFC 7518 section 3, RFC 8037, RFC 9864).
 		"RSA":              {r, rsaAlgs, ""},
 		"RSA of 8192 bits": {rsaJWK(8192), rsaAlgs, ""},
+		"RSA with a zero":  {r.with(jwk{"n": b64(append([]byte{0}, raw...))}), rsaAlgs, ""}, // RFC 7518 section 6.3.1.1 knows of them
 		"P-256":            {e, "ES256", ""},
 		"P-384":            {jwkOf(t, "x", newEC(t, elliptic.P384())), "ES384", ""},
 		"P-521":            {jwkOf(t, "x", newEC(t, elliptic.P521())), "ES512", ""},

@@ -1,6 +1,7 @@
 package jwkset_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -72,7 +73,13 @@ func isThat(raw json.RawMessage, k *jwkset.Key, want map[string]string) bool {
 		return s, ok
 	}
 	for name, value := range want {
-		if got, ok := text(name); !ok || got != value {
+		got, ok := text(name)
+		if k, isRSA := k.Public[0].(*rsa.PublicKey); isRSA && k != nil && (name == "n" || name == "e") {
+			raw, err := jose.Decode(nil, got)
+			ok = ok && err == nil
+			got = jose.Encode(bytes.TrimLeft(raw, "\x00")) // RFC 7518 section 6.3.1.1 knows of libraries that write more
+		}
+		if !ok || got != value {
 			return false
 		}
 	}
