@@ -115,11 +115,12 @@ func TestCatalogue(t *testing.T) {
 	})
 }
 
+// runAll runs one row after another, since they share houses.
 func runAll(t *testing.T, s *street, rows []row) {
 	t.Helper()
 	for i := range rows {
 		if s.door.takes(&rows[i].brings) {
-			t.Run(rows[i].name, func(t *testing.T) { s.run(t, &rows[i]) }) //nolint:paralleltest // rows share a listener
+			t.Run(rows[i].name, func(t *testing.T) { s.run(t, &rows[i]) })
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -103,9 +104,7 @@ func send(tb testing.TB, client *http.Transport, url string, r *request) answer 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for name, values := range r.visit.fields {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.visit.fields)
 	if r.visit.form != "" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

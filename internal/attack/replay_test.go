@@ -3,6 +3,7 @@ package attack_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func replayRows(m *mint) []row {
 			return u[:strings.LastIndexByte(u, '/')] + "/.." + u[strings.LastIndexByte(u, '/'):]
 		},
 		"with a user": func(u string) string { return strings.Replace(u, "://", "://canary@", 1) }, "with a host before": func(u string) string { return strings.Replace(u, "://", "://canary.example\\@", 1) },
-		"in upper case": func(u string) string { return strings.ToUpper(u) }, "with a slash that is escaped": func(u string) string { i := strings.LastIndexByte(u, '/'); return u[:i] + "%2F" + u[i+1:] },
+		"in upper case": strings.ToUpper, "with a slash that is escaped": func(u string) string { i := strings.LastIndexByte(u, '/'); return u[:i] + "%2F" + u[i+1:] },
 		"cut": func(u string) string { return u[:len(u)-1] }, "with a space": func(u string) string { return u + " " }, "with NUL": func(u string) string { return u + "\x00" },
 		"without a host": func(u string) string { return "https://" + u[strings.LastIndexByte(u, '/'):] }, "with a semicolon": func(u string) string { return u + ";x=1" },
 	} {
@@ -121,11 +122,7 @@ func proofHeaderRows(m *mint, token string, good *visit) []row {
 	} {
 		rows = append(rows, row{
 			name: "proof: " + name, control: good, want: wrong,
-			brings: dpop(token, m.proof(token, func(h, _ edits) {
-				for k, v := range header {
-					h[k] = v
-				}
-			})),
+			brings: dpop(token, m.proof(token, func(h, _ edits) { maps.Copy(h, header) })),
 		})
 	}
 	for name, change := range map[string]func(string) string{

@@ -6,7 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // what somebody might have signed with
+	"crypto/sha1"
 	"encoding/asn1"
 	"errors"
 	"io"
@@ -57,7 +57,7 @@ func signatureRows(m *mint) []row {
 		by(key, "and the modulus", func(s []byte) []byte { return new(big.Int).Add(new(big.Int).SetBytes(s), n).Bytes() })
 	}
 	p := parts(m.tokenBy(m.rsa, nil, nil))
-	digest := sha1.Sum([]byte(join(p[0], p[1]))) //nolint:gosec // as above
+	digest := sha1.Sum([]byte(join(p[0], p[1])))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, m.rsa.Private.(*rsa.PrivateKey), 0, digest[:])
 	if err != nil {
 		m.tb.Fatal(err)

@@ -87,32 +87,21 @@ func smugglingRows(m *mint) []row {
 func TestSmuggling_RawHTTP(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
+	guarded, unread := refused(validator.ErrRequest, 400, request400), outcome{answer: answer{status: 400}}
 	for _, d := range []door{netHTTP, echo4, echo5} {
-		s := street{tb: t, m: m, door: d}
-		h := s.house(validator.Requirement{})
-		for name, c := range map[string]struct {
-			value string // after "Authorization: "
-			want  outcome
-		}{
-			"folded inside the token":           {"Bearer " + m.good[:40] + "\r\n " + m.good[40:], refused(validator.ErrRequest, 400, request400)},
-			"folded, a second one":              {"Bearer " + m.good + "\r\n Bearer " + m.good, refused(validator.ErrRequest, 400, request400)},
-			"a second line":                     {"Bearer " + m.good + "\r\nauthorization: Bearer " + m.good, refused(validator.ErrRequest, 400, request400)},
-			"a second line by a bare line feed": {"Bearer " + m.good + "\nAUTHORIZATION: Bearer " + m.good, refused(validator.ErrRequest, 400, request400)},
-			"a name with a space":               {"Bearer " + m.good + "\r\nAuthorization : Bearer " + m.good, outcome{answer: answer{status: 400}}},
-			"a bare carriage return":            {"Bearer " + m.good + "\rX: y", outcome{answer: answer{status: 400}}},
-			"NUL":                               {"Bearer " + m.good + "\x00", outcome{answer: answer{status: 400}}},
-			"another length":                    {"Bearer canary\r\nContent-Length: 5\r\nContent-Length: 6", outcome{answer: answer{status: 400}}},
-		} {
-			t.Run(d.name+"/"+name, func(t *testing.T) { //nolint:paralleltest // they share a listener
-				h.receive(t, &row{})
-				ok, good := passes(), bearer(m.good)
-				h.visited(t, &good, operation{}, &ok)
-				h.forget()
-				v := shows(c.value)
-				req := m.request(t, &v, operation{})
-				h.check(t, h.knock(t, req), req, &c.want)
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			runAll(t, &street{tb: t, m: m, door: d}, []row{ // each begins after "Authorization: "
+				{name: "folded inside the token", brings: shows("Bearer " + m.good[:40] + "\r\n " + m.good[40:]), want: guarded},
+				{name: "folded, a second one", brings: shows("Bearer " + m.good + "\r\n Bearer " + m.good), want: guarded},
+				{name: "a second line", brings: shows("Bearer " + m.good + "\r\nauthorization: Bearer " + m.good), want: guarded},
+				{name: "a second line by a bare line feed", brings: shows("Bearer " + m.good + "\nAUTHORIZATION: Bearer " + m.good), want: guarded},
+				{name: "a name with a space", brings: shows("Bearer " + m.good + "\r\nAuthorization : Bearer " + m.good), want: unread},
+				{name: "a bare carriage return", brings: shows("Bearer " + m.good + "\rX: y"), want: unread},
+				{name: "NUL", brings: shows("Bearer " + m.good + "\x00"), want: unread},
+				{name: "two lengths", brings: shows("Bearer canary\r\nContent-Length: 5\r\nContent-Length: 6"), want: unread},
 			})
-		}
+		})
 	}
 }
 
@@ -121,33 +110,31 @@ func TestSmuggling_RawHTTP(t *testing.T) {
 func TestSmuggling_GRPCPaths(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
-	s := street{tb: t, m: m, door: grpcUnary}
-	h := s.house(validator.Requirement{})
+	h := (&street{tb: t, m: m, door: grpcUnary}).house(validator.Requirement{})
+	h.receive(t, &row{})
 	host := strings.TrimSuffix(strings.TrimPrefix(h.url, "https://"), ordersGet)
+	good := bearer(m.good)
+	call := func(path string, v *visit) answer {
+		h.forget()
+		req := m.request(t, v, operation{})
+		got := sendFrames(t, host, path, req)
+		if secret := leak(got.text+h.logged.String(), req); secret != "" {
+			t.Errorf("%q shows %q", path, secret)
+		}
+		return got
+	}
+	if got := call(ordersGet, &good); got.status != http.StatusOK || len(h.subjects) != 1 {
+		t.Fatalf("the control: status %d: %s", got.status, got.text)
+	}
 	for _, path := range []string{
 		"orders.Orders/Get", "//orders.Orders/Get", "/orders.Orders//Get", "/orders.Orders/Get/", "/orders.orders/Get", "/orders.Orders/get", "/orders.Orders/Get%20",
 		"/orders.Orders/Get?x", "/orders.Orders/Get#x", "/orders.Orders/./Get", "/x/../orders.Orders/Get", "/orders.Orders/Other", "/Orders/Get", "/orders%2EOrders/Get",
-		"/orders.Orders\\Get", "*", "/", "", "https://" + host + "/orders.Orders/Get", "/orders.Orders/Get;x",
+		"/orders.Orders\\Get", "*", "/", "", h.url, "/orders.Orders/Get;x",
 	} {
-		for name, v := range map[string]visit{"no token": {}, "a good token": bearer(m.good)} {
-			t.Run(text(path)+" with "+name, func(t *testing.T) { //nolint:paralleltest // they share a listener
-				h.receive(t, &row{})
-				h.forget()
-				req := m.request(t, &v, operation{})
-				got := sendFrames(t, host, path, req)
-				if got.status == http.StatusOK || len(h.subjects) > 0 {
-					t.Errorf("status %d, let in %q", got.status, h.subjects)
-				}
-				if secret := leak(got.text+h.logged.String(), req); secret != "" {
-					t.Errorf("shows %q", secret)
-				}
-			})
+		for _, v := range []visit{{}, good} {
+			if got := call(path, &v); got.status == http.StatusOK || len(h.subjects) > 0 {
+				t.Errorf("%q: status %d, let in %q", path, got.status, h.subjects)
+			}
 		}
-	}
-	h.receive(t, &row{})
-	h.forget()
-	v := bearer(m.good) // the control: such a client is let in
-	if got := sendFrames(t, host, ordersGet, m.request(t, &v, operation{})); got.status != http.StatusOK {
-		t.Errorf("the control: status %d: %s", got.status, got.text)
 	}
 }
