@@ -3,6 +3,7 @@ package attack_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -11,6 +12,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"hash"
+	"slices"
 	"strings"
 
 	"github.com/countermark/countermark/internal/jose"
@@ -107,8 +109,16 @@ func mixupRows(m *mint) []row {
 		says, is, _ := strings.Cut(pair, "/")
 		rows = append(rows, attack(says+" that is "+is, m.tokenBy(by[is], edits{"alg": says}, nil), validator.ErrSignature))
 	}
+	for name, key := range map[string]*tokentest.Key{ // a good signature by a good key, but of another curve: RFC 7518 section 3.4
+		"ES384 by a key of P-256": {ID: m.issuer.ID, Alg: "ES384", Private: m.issuer.Private},
+		"ES512 by a key of P-256": {ID: m.issuer.ID, Alg: "ES512", Private: m.issuer.Private},
+		"ES512 by a key of P-384": {ID: m.p384.ID, Alg: "ES512", Private: m.p384.Private},
+	} {
+		rows = append(rows, attack(name, m.tokenOfAnotherCurve(key), validator.ErrSignature))
+	}
+	rows = append(rows, attack("RS256 by a key of 1024 bits", m.weakToken(), validator.ErrSignature))
 	digest := func(input string) []byte { sum := sha256.Sum256([]byte(input)); return sum[:] }
-	for name, salt := range map[string]int{"no salt": 0, "a salt of 20 bytes": 20, "a salt of 64 bytes": 64, "the longest salt": rsa.PSSSaltLengthAuto} {
+	for name, salt := range map[string]int{"a salt of a byte": 1, "a salt of 20 bytes": 20, "a salt of 64 bytes": 64, "the longest salt": 222} {
 		p := parts(m.tokenBy(m.pss, nil, nil)) // RFC 7518 section 3.5: as long as the hash
 		signature, err := m.rsa.Private.Sign(rand.Reader, digest(join(p[0], p[1])), &rsa.PSSOptions{SaltLength: salt, Hash: crypto.SHA256})
 		if err != nil {
@@ -117,4 +127,32 @@ func mixupRows(m *mint) []row {
 		rows = append(rows, attack("PS256 with "+name, join(p[0], p[1], jose.Encode(signature)), validator.ErrSignature))
 	}
 	return rows
+}
+
+// tokenOfAnotherCurve has a signature as long as those of the key's algorithm, by
+// its hash.
+func (m *mint) tokenOfAnotherCurve(key *tokentest.Key) string {
+	input := unsigned(text(edits{"alg": key.Alg, "kid": key.ID, "typ": "at+jwt"}), m.payloadText(nil))
+	hash, size := crypto.SHA384, 48
+	if key.Alg == "ES512" {
+		hash, size = crypto.SHA512, 66
+	}
+	h := hash.New()
+	h.Write([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, key.Private.(*ecdsa.PrivateKey), h.Sum(nil))
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	return join(input, jose.Encode(slices.Concat(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size)))))
+}
+
+// weakToken has a good signature by an RSA key of the issuer that is too short.
+func (m *mint) weakToken() string {
+	input := unsigned(text(edits{"alg": "RS256", "kid": m.weak.ID, "typ": "at+jwt"}), m.payloadText(nil))
+	digest := sha256.Sum256([]byte(input))
+	signature, err := m.weak.Private.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	return join(input, jose.Encode(signature))
 }

@@ -1,6 +1,7 @@
 package attack_test
 
 import (
+	"crypto/fips140"
 	"crypto/tls"
 	"errors"
 	"net/http"
@@ -79,7 +80,8 @@ func (o outcome) after(seconds int) outcome {
 func TestCatalogue(t *testing.T) {
 	t.Parallel()
 	m := newMint(t)
-	all := groups(m)
+	var all []group
+	fips140.WithoutEnforcement(func() { all = groups(m) }) // what somebody else signs is signed in any way
 	t.Run("is whole", func(t *testing.T) {
 		t.Parallel()
 		checkGroups(t, all)

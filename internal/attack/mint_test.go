@@ -3,7 +3,9 @@ package attack_test
 import (
 	"context"
 	"crypto"
+	"crypto/fips140"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -32,7 +34,7 @@ type mint struct {
 	issuer, stranger *tokentest.Key // of one name
 	neighbour        *tokentest.Key // of otherIssuer
 	rsa, pss, ed     *tokentest.Key // the issuer's as well; the first two are one
-	p384, p521       *tokentest.Key
+	p384, p521, weak *tokentest.Key // the last is RSA of 1024 bits
 	keys             tokentest.Keys // all of the issuer
 	good             string         // a token
 	client, thief    *tokentest.Key // for DPoP
@@ -54,7 +56,14 @@ func newMint(tb testing.TB) *mint {
 		client: tokentest.NewKey(tb, "", "ES256"), thief: tokentest.NewKey(tb, "", "EdDSA"),
 	}
 	m.pss = &tokentest.Key{ID: m.rsa.ID, Alg: "PS256", Private: m.rsa.Private}
-	m.keys = tokentest.Keys{m.issuer, m.rsa, m.pss, m.ed, m.p384, m.p521}
+	fips140.WithoutEnforcement(func() { // an attacker keeps no rules
+		weak, err := rsa.GenerateKey(rand.Reader, 1024)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		m.weak = &tokentest.Key{ID: "canary-weak", Alg: "RS256", Private: weak}
+	})
+	m.keys = tokentest.Keys{m.issuer, m.rsa, m.pss, m.ed, m.p384, m.p521, m.weak}
 	m.good = m.token(nil)
 	server, own, others := m.newCertificate(), m.newCertificate(), m.newCertificate()
 	m.server, m.own, m.others = server, &own, &others
