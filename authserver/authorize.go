@@ -79,8 +79,8 @@ func (s *Server) proceed(w http.ResponseWriter, r *http.Request, ar *authorizati
 		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "nobody is signed in, or not lately enough, and prompt is none"))
 	case signIn:
 		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
-	case !ar.isAbout(n): // OpenID Connect Core section 3.1.2.1
-		s.refuseAuthorization(w, r, ar, refuse(loginRequired, "somebody else has signed in than id_token_hint is about"))
+	case !ar.isAbout(n):
+		s.refuseAuthorization(w, r, ar, somebodyElse())
 	case asked && ar.isSilent():
 		s.refuseAuthorization(w, r, ar, refuse(consentRequired, "the person has to be asked, and prompt is none"))
 	case asked:

@@ -278,6 +278,12 @@ func (ar *authorizationRequest) isAbout(n *session) bool {
 	return ar.subject == "" || ar.subject == n.Subject
 }
 
+// somebodyElse refuses who signed in although the client means another (OpenID
+// Connect Core section 3.1.2.1).
+func somebodyElse() *refusal {
+	return refuse(loginRequired, "somebody else has signed in than id_token_hint is about")
+}
+
 // wantsSignIn reports whether the person has to sign in, whose session n is.
 func (ar *authorizationRequest) wantsSignIn(n *session, now time.Time) bool {
 	switch {

@@ -2,8 +2,10 @@ package authserver_test
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -311,4 +313,14 @@ func (s *screen) parse(t testing.TB) {
 			s.fields.Set(attr("name"), attr("value"))
 		}
 	}
+}
+
+// formToken makes what a form of the server carries for a browser whose cookie is
+// secret: whoever holds that can.
+func formToken(secret string, about ...string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	for _, a := range about {
+		fmt.Fprintf(mac, "%d:%s", len(a), a)
+	}
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }

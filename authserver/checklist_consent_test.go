@@ -180,3 +180,50 @@ func TestPoint15_PeopleMaySayNo(t *testing.T) {
 		t.Errorf("%d %s", s.status, s.body)
 	}
 }
+
+// Who registered themselves may take the name of a client that is known here. People
+// are told of it, on a device too, where no host is shown; and of nobody else.
+func TestPoint15_ANameOfOnesOwnIsNobodysWord(t *testing.T) {
+	t.Parallel()
+	const says = "nobody here has checked who it is"
+	h := startDocument(t, `,"client_name":"Web <Shop>","grant_types":["authorization_code","`+deviceGrant+`"]`)
+	grantTypes := []string{"authorization_code", deviceGrant}
+	i := startWeb(t, "", withRegistration, withDocuments, func(c *authserver.Config) {
+		c.Registration.Policy.GrantTypes, c.ClientIDMetadataDocuments.Policy.GrantTypes = grantTypes, grantTypes
+		for n := range c.Clients {
+			if c.Clients[n].ClientID == tv.id {
+				c.Clients[n].ClientName = "Web <Shop>"
+			}
+		}
+	})
+	named := i.registrant(`,"client_name":"Web <Shop>","token_endpoint_auth_method":"none","grant_types":["authorization_code","` + deviceGrant + `"]`)
+	unnamed := i.registrant(`,"token_endpoint_auth_method":"none","grant_types":["authorization_code","` + deviceGrant + `"]`)
+	b := i.browser()
+	for name, row := range map[string]struct {
+		id, uri, device string
+		claims          bool
+	}{
+		"a registration":              {named.id, appURI, named.id, true},
+		"a registration without name": {unnamed.id, appURI, unnamed.id, true},
+		"a document":                  {h.id, appURI, h.id, false},
+		"a client of the operator's":  {web.id, webURI, tv.id, false},
+	} {
+		page := b.authorize(authParams(login{id: row.id}, "redirect_uri", row.uri))
+		if page.title == "Sign in" {
+			page = b.signIn(page, "alice")
+		}
+		a := i.send("/device_authorization", form("client_id", row.device))
+		device := b.consent(a.member("user_code"))
+		for what, s := range map[string]*screen{"Allow access?": page, consentPage: device} {
+			if s.title != what || strings.Contains(s.text, says) != row.claims || strings.Contains(string(s.body), `aria-describedby="claim where"`) != row.claims {
+				t.Errorf("%s: %s: %d %s", name, what, s.status, s.text)
+			}
+			if row.claims && (!strings.Contains(s.text, row.id) || strings.Contains(s.text, "The name is its own claim") != (row.id == named.id)) {
+				t.Errorf("%s: %s: %s", name, what, s.text)
+			}
+			if row.id == h.id && !strings.Contains(s.text, strings.TrimPrefix(h.URL, "http://")) {
+				t.Errorf("%s: %s: no host: %s", name, what, s.text)
+			}
+		}
+	}
+}

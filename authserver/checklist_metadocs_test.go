@@ -160,6 +160,7 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 		"no client_id":          {serve("application/json", `{`+uris+`}`), 400},
 		"another client_id":     {serve("application/json", `{"client_id":"`+elsewhere.id+`",`+uris+`}`), 400},
 		"one with more":         {serve("application/json", `{"client_id":"ID/",`+uris+`}`), 400},
+		"one in another case":   {func(w http.ResponseWriter, id string) { members(uris)(w, strings.ToUpper(id)) }, 400},
 		"no redirect URIs":      {members(`"client_name":"x"`), 400},
 		"a redirect URI, http":  {members(`"redirect_uris":["` + appURI + `","http://app.example/cb"]`), 400},
 		"a secret":              {members(uris + `,"client_secret":"0123456789abcdef0123456789abcdef"`), 400},
@@ -173,6 +174,7 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 		"no grant of ours":      {members(uris + `,"grant_types":["client_credentials"]`), 400},
 		"grants of others, too": {members(uris + `,"grant_types":["client_credentials","authorization_code","implicit"]`), 200},
 		"no response type":      {members(uris + `,"response_types":["token"]`), 400},
+		"a name nobody sees":    {members(uris + `,"client_name":"\u3164"`), 400},
 		"a type that is wrong":  {members(uris + `,"client_name":{}`), 400},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -356,38 +358,6 @@ func TestPoint36_OneFetchForAllWhoAsk(t *testing.T) {
 	}
 }
 
-// The 17th document at once is refused, and can be had a moment later.
-func TestPoint36_FewFetchesAtOnce(t *testing.T) {
-	t.Parallel()
-	h := startDocument(t, "")
-	asked, release := make(chan struct{}), make(chan struct{})
-	h.do(func(w http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
-		<-release
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"client_id":"%s%s","redirect_uris":["%s"]}`, h.URL, r.URL, appURI)
-	})
-	i := startDocuments(t)
-	got := make(chan string)
-	for n := range 16 {
-		go func() { got <- i.visit(fmt.Sprint(h.URL, "/", n)).title }()
-		<-asked
-	}
-	if s := i.visit(h.id); !s.isPage(503) {
-		t.Errorf("%d %s", s.status, s.body)
-	}
-	close(release)
-	for range 16 {
-		if title := <-got; title != "Sign in" {
-			t.Error(title)
-		}
-	}
-	go func() { <-asked }()
-	if s := i.visit(h.id); s.title != "Sign in" {
-		t.Errorf("%d %s", s.status, s.body)
-	}
-}
-
 // Who is registered under a URL is what that says.
 func TestPoint36_ARegistrationIsNotLookedUp(t *testing.T) {
 	t.Parallel()
@@ -450,6 +420,26 @@ func TestPoint37_ADocumentGivesNoPrivileges(t *testing.T) {
 	params.Set("scope", "bills:read")
 	if s := b.authorize(params); !s.isPage(400) || !strings.Contains(s.text, "scope goes beyond") {
 		t.Errorf("%d %s", s.status, s.text)
+	}
+}
+
+// A method beyond the policy is one that no client of a document has.
+func TestPoint37_DocumentsAreHeldToAuthMethods(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "ES256", "k1")
+	keys := `,"token_endpoint_auth_method":"private_key_jwt","jwks":` + string(jwks(t, s))
+	for allowed, members := range map[string]map[bool]string{"private_key_jwt": {true: keys, false: ""}, "none": {true: "", false: keys}} {
+		i := startDocuments(t, func(c *authserver.Config) { c.ClientIDMetadataDocuments.Policy.AuthMethods = []string{allowed} })
+		good, bad := startDocument(t, members[true]), startDocument(t, members[false])
+		if p := i.visit(good.id); p.title != "Sign in" {
+			t.Errorf("%s: %d %s", allowed, p.status, p.body)
+		}
+		if p := i.visit(bad.id); !p.isPage(400) || !strings.Contains(p.text, "leads to no client ID metadata document that can be used here") {
+			t.Errorf("but %s: %d %s", allowed, p.status, p.text)
+		}
+		if a := i.send("/token", form(codeForm("x", appURI, "client_id", bad.id)...)); a.outcome() != "401 invalid_client" {
+			t.Errorf("but %s: %d %s", allowed, a.status, a.body)
+		}
 	}
 }
 

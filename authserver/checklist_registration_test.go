@@ -184,9 +184,18 @@ type dumpingClients struct {
 }
 
 func (s *dumpingClients) PutClient(ctx context.Context, c *authserver.Client) error {
+	s.dump(c)
+	return s.MemoryStore.PutClient(ctx, c)
+}
+
+func (s *dumpingClients) ReplaceClient(ctx context.Context, c *authserver.Client) error {
+	s.dump(c)
+	return s.MemoryStore.ReplaceClient(ctx, c)
+}
+
+func (s *dumpingClients) dump(c *authserver.Client) {
 	text, _ := json.Marshal(c)
 	s.seen += fmt.Sprintf("%s %+v %q %q\n", text, *c, c.SecretHash[:], c.RegistrationTokenHash[:])
-	return s.MemoryStore.PutClient(ctx, c)
 }
 
 func TestPoint39_RegistrationAcrossOrigins(t *testing.T) {

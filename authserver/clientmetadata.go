@@ -14,7 +14,7 @@ import (
 
 // What a client may say of itself at most.
 const (
-	maxRedirectURIs = 20
+	maxRedirectURIs = 20   // and as many after logout
 	maxRedirectURI  = 1024 // bytes
 	maxClientName   = 100  // characters
 )
@@ -25,6 +25,7 @@ const (
 type clientMetadata struct {
 	ClientName              string          `json:"client_name"`
 	RedirectURIs            []string        `json:"redirect_uris"`
+	PostLogoutRedirectURIs  []string        `json:"post_logout_redirect_uris"`
 	GrantTypes              []string        `json:"grant_types"`
 	ResponseTypes           []string        `json:"response_types"`
 	Scope                   *string         `json:"scope"`
@@ -67,15 +68,19 @@ func parseClientMetadata(data []byte) (*clientMetadata, error) {
 			*raw = nil // as if it were not there (RFC 7591 section 2)
 		}
 	}
+	if err := checkSizes("redirect_uris", m.RedirectURIs); err != nil {
+		return nil, err
+	}
+	if err := checkSizes("post_logout_redirect_uris", m.PostLogoutRedirectURIs); err != nil {
+		return nil, err
+	}
 	switch {
-	case len(m.RedirectURIs) > maxRedirectURIs:
-		return nil, fmt.Errorf("redirect_uris: are more than %d", maxRedirectURIs)
-	case slices.ContainsFunc(m.RedirectURIs, func(u string) bool { return len(u) > maxRedirectURI }):
-		return nil, fmt.Errorf("redirect_uris: one has more than %d bytes", maxRedirectURI)
 	case utf8.RuneCountInString(m.ClientName) > maxClientName:
 		return nil, fmt.Errorf("client_name: has more than %d characters", maxClientName)
 	case strings.ContainsFunc(m.ClientName, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return nil, errors.New("client_name: has characters that do not print, or that change how others do")
+	case m.ClientName != "" && !strings.ContainsFunc(m.ClientName, isSeen):
+		return nil, errors.New("client_name: has no letter and no digit that people see; leave it out if there is none")
 	}
 	if len(m.GrantTypes) == 0 {
 		m.GrantTypes = []string{authorizationCodeGrant}
@@ -83,11 +88,23 @@ func parseClientMetadata(data []byte) (*clientMetadata, error) {
 	return m, nil
 }
 
+func checkSizes(name string, uris []string) error {
+	switch {
+	case len(uris) > maxRedirectURIs:
+		return fmt.Errorf("%s: are more than %d", name, maxRedirectURIs)
+	case slices.ContainsFunc(uris, func(u string) bool { return len(u) > maxRedirectURI }):
+		return fmt.Errorf("%s: one has more than %d bytes", name, maxRedirectURI)
+	default:
+		return nil
+	}
+}
+
 // client returns the client that m describes, with all resources of the policy. It
 // is not yet checked.
 func (m *clientMetadata) client(id string, p *clientPolicy) *Client {
 	c := &Client{
-		ClientID: id, ClientName: m.ClientName, RedirectURIs: m.RedirectURIs, GrantTypes: m.GrantTypes, Audience: p.audience,
+		ClientID: id, ClientName: m.ClientName, GrantTypes: m.GrantTypes, Audience: p.audience,
+		RedirectURIs: m.RedirectURIs, PostLogoutRedirectURIs: m.PostLogoutRedirectURIs,
 		TokenEndpointAuthMethod: m.TokenEndpointAuthMethod, TokenEndpointAuthSigningAlg: m.AuthSigningAlg, JWKS: m.JWKS, JWKSURI: m.JWKSURI,
 		DPoPBoundAccessTokens: m.DPoPBoundAccessTokens, TLSClientCertificateBoundAccessTokens: m.CertificateBoundAccessTokens,
 		RequirePushedRequests: m.RequirePushedRequests,
@@ -96,6 +113,14 @@ func (m *clientMetadata) client(id string, p *clientPolicy) *Client {
 		c.Scope = *m.Scope
 	}
 	return c
+}
+
+// isSeen reports whether r is a letter or a digit, of any script, that is not blank,
+// as the fillers of Hangul and of Egyptian hieroglyphs are.
+func isSeen(r rune) bool {
+	const fullBlank, halfBlank = '\U00013441', '\U00013442'
+	blank := unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || r == fullBlank || r == halfBlank
+	return unicode.In(r, unicode.L, unicode.N) && !blank
 }
 
 // legible writes an error as an error_description may be (RFC 6749 section 5.2).

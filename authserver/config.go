@@ -62,7 +62,11 @@ type Config struct {
 	// Development has the pages say that this is an issuer for development, and lets
 	// everybody sign in as any of Users by one click, without a password: on a
 	// developer's own machine, with nobody in it who exists. It is an error unless the
-	// Issuer is on a loopback host; see to it that the server listens on one alone.
+	// Issuer is on a loopback host. One click is for a browser whose
+	// [http.Request.RemoteAddr] is on loopback and whose Host is the Issuer's; others,
+	// as those that come through a container's port, need the password. So see to it
+	// that the server listens on loopback alone, where all that comes through a proxy
+	// or a tunnel on the machine comes from, too.
 	Development bool
 	// Store keeps opaque tokens, codes, sessions and revocations. Nil means a
 	// [MemoryStore] of its own: a restart makes opaque tokens void, signs everybody

@@ -44,6 +44,8 @@ func (s *Server) consentForm(w http.ResponseWriter, r *http.Request) {
 		s.sendRefusal(w, r, ar, refuse(accessDenied, "the person said no"))
 	case ar.wantsSignIn(n, s.now()) && !n.madeFor(ar.query, s.now()) || decision == decisionSwitch:
 		s.showSignIn(w, r, ar, http.StatusOK, ar.loginHint, "")
+	case !ar.isAbout(n): // whose form is none that the server showed them
+		s.refuseAuthorization(w, r, ar, somebodyElse())
 	case decision != decisionAllow:
 		s.writeErrorPage(w, r, ar.client, refuse(invalidRequest, "decision must be allow or deny"))
 	case step.form.Get("seen") != ar.seen(step.secret): // the client was registered anew meanwhile
@@ -80,6 +82,9 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, ar *authori
 		content.Title, content.UserCode = "Allow access on another device?", ar.device.userCode
 	} else {
 		content.Host = redirectHost(ar.reply.uri)
+	}
+	if c := ar.client; c.stranger && !c.ofDocument {
+		content.SelfRegistered = c.ClientID
 	}
 	s.pages.write(w, http.StatusOK, content)
 }
@@ -147,7 +152,8 @@ func (s *Server) rememberConsent(ctx context.Context, ar *authorizationRequest, 
 }
 
 // displayName is what people know the client by. Who gave themselves a name is known
-// by their host first.
+// by their host first; who registered themselves have none, which the consent page
+// says.
 func (c *client) displayName() string {
 	switch {
 	case c.ClientName == "":

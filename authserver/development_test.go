@@ -140,7 +140,7 @@ func TestDevelopment_UnderNoOtherName(t *testing.T) {
 	own := b.authorize(authParams(web))
 	for _, host := range []string{"evil.example", "evil.example:" + own.at.Port(), "127.0.0.1", "1:" + own.at.Port()} {
 		req := httptest.NewRequest(http.MethodGet, own.at.RequestURI(), http.NoBody)
-		req.Host = host
+		req.Host, req.RemoteAddr = host, "127.0.0.1:49152"
 		w := httptest.NewRecorder()
 		i.ServeHTTP(w, req)
 		if body := w.Body.String(); w.Code != http.StatusOK || strings.Contains(body, `name="as"`) {
@@ -150,10 +150,43 @@ func TestDevelopment_UnderNoOtherName(t *testing.T) {
 		req = httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(own.fields.Encode()))
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.AddCookie(b.client.Jar.Cookies(own.at)[0])
-		req.Host = host
+		req.Host, req.RemoteAddr = host, "127.0.0.1:49152"
 		w = httptest.NewRecorder()
 		if i.ServeHTTP(w, req); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "is wrong") {
 			t.Errorf("%s: a click: %d %s", host, w.Code, w.Body)
+		}
+	}
+}
+
+// A server that listens to the network besides has no buttons for who comes from
+// there, whatever Host they say; a password is as good as ever.
+func TestDevelopment_FromNoOtherMachine(t *testing.T) {
+	t.Parallel()
+	i := startWeb(t, "", inDevelopment)
+	b := i.browser()
+	own := b.authorize(authParams(web))
+	for from, here := range map[string]bool{
+		"127.0.0.1:49152": true, "[::1]:49152": true, "[::ffff:127.0.0.1]:49152": true, "127.8.8.8:1": true,
+		"192.168.1.7:49152": false, "172.17.0.1:49152": false, "[fe80::1%eth0]:49152": false, "[2001:db8::1]:49152": false, "203.0.113.1:49152": false,
+		"": false, "127.0.0.1": false, "localhost:49152": false, "@": false,
+	} {
+		req := httptest.NewRequest(http.MethodGet, own.at.RequestURI(), http.NoBody)
+		req.Host, req.RemoteAddr = own.at.Host, from
+		w := httptest.NewRecorder()
+		i.ServeHTTP(w, req)
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `name="as"`) != here {
+			t.Errorf("%s: %d %s", from, w.Code, w.Body)
+		}
+		for pair, good := range map[[2]string]bool{{"as", "alice"}: here, {"password", "alice-password"}: true} {
+			fields := form("csrf", own.fields.Get("csrf"), "request", own.fields.Get("request"), "username", "alice", pair[0], pair[1])
+			req = httptest.NewRequest(http.MethodPost, "/login", strings.NewReader(fields.Encode()))
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			req.AddCookie(b.client.Jar.Cookies(own.at)[0])
+			req.Host, req.RemoteAddr = own.at.Host, from
+			w = httptest.NewRecorder()
+			if i.ServeHTTP(w, req); (w.Code == http.StatusSeeOther) != good {
+				t.Errorf("%s, %s: %d %s", from, pair[0], w.Code, w.Body)
+			}
 		}
 	}
 }

@@ -136,7 +136,8 @@
 // At /end_session a client has a person signed out. Who is meant by the ID token that
 // comes along, expired or not, is signed out at once; anybody else is asked, for the
 // link may be anybody's. The browser goes back only to what is among
-// [Client.PostLogoutRedirectURIs]. That ends the session, and nothing that the person
+// [Client.PostLogoutRedirectURIs]; for a client that came by itself (see below) not
+// unasked where nobody was signed in, but by a link. That ends the session, and nothing that the person
 // let clients do: their refresh tokens last. Other clients are not told.
 //
 // Request objects, the claims parameter, encrypted ID tokens and pairwise subjects
@@ -240,12 +241,14 @@
 //
 // Either kind is a stranger: it is held to a [ClientPolicy], by which people decide
 // about all it gets, and people are asked each time, with the host that they will be
-// sent to. Of metadata, names that only this server knows, such as skip_consent and
-// audience, are nothing on the wire; URIs of logos and policies are neither kept nor
-// fetched. A registration that asks for more than the policy allows is refused; of a
-// document, which is for all servers, the rest counts. An operator who knows a
-// registered client makes it one of their own by a [ClientStore.PutClient] with no
-// RegistrationTokenHash.
+// sent to. Its name it chose itself, and it may be that of another: so the consent
+// page has beside it the host of a document, or says that the client registered
+// itself and that nobody here has checked who it is. Of metadata, names that only
+// this server knows, such as skip_consent and audience, are nothing on the wire; URIs
+// of logos and policies are neither kept nor fetched. A registration that asks for
+// more than the policy allows is refused; of a document, which is for all servers,
+// the rest counts. An operator who knows a registered client makes it one of their
+// own by a [ClientStore.PutClient] with no RegistrationTokenHash.
 //
 // # The word of others
 //

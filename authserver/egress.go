@@ -15,8 +15,8 @@ import (
 // to public addresses only, judged when connecting, so that no name and no
 // change of a name leads elsewhere; over https only; and follows no redirect. If
 // the server is itself on loopback, for development, it goes to loopback and
-// private addresses too, over http if it has to, but never to link-local ones,
-// where clouds keep their secrets.
+// private addresses too, over http if it has to, but never to link-local ones and
+// those of metadataServices, where clouds keep their secrets.
 //
 // It keeps no connection, so there is nothing to close.
 func newEgress(local bool) *http.Client {
@@ -73,6 +73,18 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),
 }
 
+// metadataServices are where clouds give the secrets of a machine to whoever asks on
+// it, of addresses that are private or look public. Most are link-local, or shared.
+var metadataServices = []netip.Prefix{
+	netip.MustParsePrefix("fd00:ec2::/32"),          // Amazon, with what else it serves there
+	netip.MustParsePrefix("fd20:ce::254/128"),       // Google
+	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle
+	netip.MustParsePrefix("fd00:42::42/128"),        // Scaleway
+	netip.MustParsePrefix("fd00:a9fe:a9fe::1/128"),  // Akamai
+	netip.MustParsePrefix("fd00:100::100:200/128"),  // Alibaba
+	netip.MustParsePrefix("168.63.129.16/32"),       // Azure
+}
+
 var errAddress = errors.New("the address is not a public one")
 
 // checkAddress returns an error unless address, an IP address and port, may be
@@ -83,10 +95,15 @@ func checkAddress(address string, local bool) error {
 		return errAddress
 	}
 	ip := ap.Addr().Unmap().WithZone("")
+	among := func(prefixes []netip.Prefix) bool {
+		return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(ip) })
+	}
 	switch {
+	case among(metadataServices):
+		return errAddress
 	case local && (ip.IsLoopback() || ip.IsPrivate()):
 		return nil
-	case !ip.IsGlobalUnicast(), ip.IsPrivate(), slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) }):
+	case !ip.IsGlobalUnicast(), ip.IsPrivate(), among(notPublic):
 		return errAddress
 	default:
 		return nil

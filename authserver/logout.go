@@ -3,6 +3,7 @@ package authserver
 import (
 	"context"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -37,7 +38,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case lr == nil:
 	case n.Subject == "":
-		s.signedOut(w, lr)
+		s.nobodySignedIn(w, lr)
 	case n.Subject == lr.subject:
 		s.signOut(w, r, lr, n)
 	default:
@@ -64,7 +65,7 @@ func (s *Server) signOutForm(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case lr == nil:
 	case n.Subject == "":
-		s.signedOut(w, lr)
+		s.nobodySignedIn(w, lr)
 	default:
 		s.signOut(w, r, lr, n)
 	}
@@ -161,6 +162,7 @@ func (s *Server) showSignOut(w http.ResponseWriter, r *http.Request, lr *logoutR
 	}
 	if lr.uri != "" {
 		content.forms += " " + formSource(lr.uri)
+		content.Host = redirectHost(lr.uri)
 	}
 	s.pages.write(w, http.StatusOK, content)
 }
@@ -185,14 +187,38 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, lr *logoutReque
 // where to.
 func (s *Server) signedOut(w http.ResponseWriter, lr *logoutRequest) {
 	if lr.uri == "" {
-		s.pages.write(w, http.StatusOK, &Page{name: "signedout.html", forms: "'none'", Title: "Signed out"})
+		s.showSignedOut(w, &Page{})
 		return
 	}
+	seeOther(w, lr.target())
+}
+
+// nobodySignedIn is signedOut for who was so before. To a stranger nobody is sent
+// then, whom a page did not ask first and who had nothing to do with it: anybody could
+// have the server send anybody anywhere (RFC 9700 section 4.11.2). There is a link.
+func (s *Server) nobodySignedIn(w http.ResponseWriter, lr *logoutRequest) {
+	if lr.uri == "" || !lr.client.stranger {
+		s.signedOut(w, lr)
+		return
+	}
+	s.showSignedOut(w, &Page{
+		Host:   redirectHost(lr.uri),
+		Target: template.URL(lr.target()), //nolint:gosec // registered, so that nothing runs of it
+	})
+}
+
+func (s *Server) showSignedOut(w http.ResponseWriter, content *Page) {
+	content.name, content.forms, content.Title = "signedout.html", "'none'", "Signed out"
+	s.pages.write(w, http.StatusOK, content)
+}
+
+// target is where the browser goes back to.
+func (lr *logoutRequest) target() string {
 	params := url.Values{}
 	if lr.state != "" {
 		params.Set("state", lr.state)
 	}
-	seeOther(w, withParams(lr.uri, params))
+	return withParams(lr.uri, params)
 }
 
 // A hint is what an ID token says of whom it is about, and for.

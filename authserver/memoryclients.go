@@ -2,18 +2,14 @@ package authserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
 // PutClient implements [ClientStore]. It is an error, which names the field, if no
 // server could use c.
 func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
-	if c == nil {
-		return errors.New("authserver: PutClient: the client is nil")
-	}
-	if _, err := newStoredClient(c, parseKeys); err != nil {
-		return fmt.Errorf("authserver: PutClient (%q): %w", c.ClientID, err)
+	if err := checkStored("PutClient", c); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -21,6 +17,21 @@ func (m *MemoryStore) PutClient(_ context.Context, c *Client) error {
 		return ErrFull
 	}
 	put(&m.clients, c.ClientID, c.clone())
+	return nil
+}
+
+// ReplaceClient implements [ClientStore], as PutClient does.
+func (m *MemoryStore) ReplaceClient(_ context.Context, c *Client) error {
+	if err := checkStored("ReplaceClient", c); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was, known := m.clients[c.ClientID]
+	if !known || was.RegistrationTokenHash == (Hash{}) || was.RegistrationTokenHash != c.RegistrationTokenHash {
+		return ErrNotFound
+	}
+	m.clients[c.ClientID] = c.clone()
 	return nil
 }
 
@@ -43,5 +54,15 @@ func (m *MemoryStore) DeleteClient(_ context.Context, id string) error {
 		return ErrNotFound
 	}
 	delete(m.clients, id)
+	return nil
+}
+
+func checkStored(method string, c *Client) error {
+	if c == nil {
+		return fmt.Errorf("authserver: %s: the client is nil", method)
+	}
+	if _, err := newStoredClient(c, parseKeys); err != nil {
+		return fmt.Errorf("authserver: %s (%q): %w", method, c.ClientID, err)
+	}
 	return nil
 }

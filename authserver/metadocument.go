@@ -21,9 +21,13 @@ import (
 // token_endpoint_auth_method the client is a public one. A client that is registered
 // under such a URL, here or in the Store, is what it is registered as.
 //
-// Whoever names a URL has the server ask there: one fetch at a time for each and 16
-// for all, none longer than 5 seconds, and after one that failed none for 5 seconds.
-// How often somebody may is for a limit in front of the server.
+// Whoever names a URL has the server ask there: one fetch at a time for each, 2 for a
+// host and 16 for all, none longer than 5 seconds, and after one that failed none for
+// 5 seconds. A document that cannot be fetched again, since its host fails or no place
+// is free, counts for an hour longer than it would; one that its host takes back, or
+// spoils, is gone at once. Hosts that hang can keep others out that the server has not
+// met in that time, if there are enough of them, and names are cheap. Against that, and
+// for how often somebody may, there are Hosts and a limit in front of the server.
 type ClientIDMetadataDocuments struct {
 	// Hosts are the hosts whose documents are taken, as in app.example or
 	// app.example:8443: with the port if the URL has it, in lower case. Empty means
@@ -36,7 +40,7 @@ type ClientIDMetadataDocuments struct {
 // newDocuments checks d. An error begins with what follows the field of Config. If
 // the issuer is local, on loopback, so may be a URL, by http.
 func newDocuments(d *ClientIDMetadataDocuments, local bool) (*documents, error) {
-	n := &documents{hosts: slices.Clone(d.Hosts), local: local, busy: make(chan struct{}, maxDocumentFetches)}
+	n := &documents{hosts: slices.Clone(d.Hosts), local: local}
 	for i, h := range n.hosts {
 		u, err := url.Parse("https://" + h)
 		if err != nil || u.Host != h || h == "" || h != strings.ToLower(h) || checkHost(u) != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,11 +19,13 @@ const (
 	documentFresh      = 5 * time.Minute // of a document that does not say for how long
 	documentFreshLeast = time.Minute
 	documentFreshMost  = 24 * time.Hour
+	documentStale      = time.Hour       // after that, while it cannot be fetched again
 	documentPause      = 5 * time.Second // after a fetch of one that failed
 	documentTimeout    = 5 * time.Second
 	maxDocument        = 5 << 10 // bytes
 	maxDocuments       = 1000    // remembered, and as many failures
 	maxDocumentFetches = 16      // at once
+	maxHostFetches     = 2       // of them of one host, so that few that hang keep nobody else out
 )
 
 // documents are the clients of client ID metadata documents.
@@ -33,11 +36,12 @@ type documents struct {
 	egress *http.Client
 	now    func() time.Time
 	flight singleflight.Group
-	busy   chan struct{} // one place for each fetch
 
-	mu     sync.Mutex
-	known  map[string]documentState
-	failed map[string]documentState // so that nobody has the server ask all the time: no answer is kept
+	mu      sync.Mutex
+	known   map[string]documentState
+	failed  map[string]documentState // so that nobody has the server ask all the time: no answer is kept
+	fetches int                      // under way
+	busy    map[string]int           // them by host
 }
 
 // documentState is what came of a fetch.
@@ -55,8 +59,8 @@ func (e *documentError) Error() string        { return e.cause.Error() }
 func (e *documentError) Is(target error) bool { return target == ErrNotFound }
 
 // get returns the client whose document is at id, as last fetched if that is not too
-// long ago. It is ErrNotFound if there is none, and a refusal if that cannot be told
-// now.
+// long ago, or not much too long and there is no fetching it now. It is ErrNotFound if
+// there is none, and a refusal if that cannot be told now.
 func (d *documents) get(ctx context.Context, id string) (*Client, error) {
 	state, ok := d.state(id)
 	if !ok {
@@ -80,41 +84,83 @@ func (d *documents) get(ctx context.Context, id string) (*Client, error) {
 func (d *documents) state(id string) (documentState, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, states := range []map[string]documentState{d.known, d.failed} {
-		if state, ok := states[id]; ok && d.now().Before(state.until) {
-			return state, true
-		}
+	if state, ok := d.known[id]; ok && d.now().Before(state.until) {
+		return state, true
+	}
+	if failure, ok := d.failed[id]; ok && d.now().Before(failure.until) {
+		return d.lastOr(id, failure), true
 	}
 	return documentState{}, false
 }
 
-var errDocumentsBusy = errors.New("too many documents are being fetched")
+// lastOr returns the document as last fetched, if that is not too long ago for one
+// that cannot be fetched now, or else the failure that this is. It is called with mu.
+func (d *documents) lastOr(id string, failure documentState) documentState {
+	if last, ok := d.known[id]; ok && d.now().Before(last.until.Add(documentStale)) {
+		return last
+	}
+	return failure
+}
+
+var errDocumentsBusy = errors.New("too many documents are being fetched, or too many of that host")
 
 // refresh fetches a document, unless somebody just did.
 func (d *documents) refresh(ctx context.Context, id string) documentState {
 	if state, ok := d.state(id); ok {
 		return state
 	}
-	select {
-	case d.busy <- struct{}{}:
-		defer func() { <-d.busy }()
-	default:
-		return documentState{err: errDocumentsBusy} // which is not the document's fault
+	host := documentHost(id)
+	if !d.begin(host) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.lastOr(id, documentState{err: errDocumentsBusy}) // which is not the document's fault
 	}
 	client, fresh, err := d.fetch(ctx, id)
 	state := documentState{client: client, err: err, tried: d.now()}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.known, id)
+	d.end(host)
 	delete(d.failed, id)
+	if _, none := errors.AsType[*documentError](err); none || err == nil {
+		delete(d.known, id) // whoever asks there learns that it is no more what it was
+	}
 	if err != nil {
 		state.until = state.tried.Add(documentPause)
 		remember(&d.failed, id, state)
-	} else {
-		state.until = state.tried.Add(fresh)
-		remember(&d.known, id, state)
+		return d.lastOr(id, state)
 	}
+	state.until = state.tried.Add(fresh)
+	remember(&d.known, id, state)
 	return state
+}
+
+// documentHost is the host whose places a fetch takes.
+func documentHost(id string) string {
+	u, err := url.Parse(id)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+}
+
+// begin takes a place for a fetch, if there is one.
+func (d *documents) begin(host string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fetches == maxDocumentFetches || d.busy[host] == maxHostFetches {
+		return false
+	}
+	d.fetches++
+	put(&d.busy, host, d.busy[host]+1)
+	return true
+}
+
+// end gives a place back. It is called with mu.
+func (d *documents) end(host string) {
+	d.fetches--
+	if d.busy[host]--; d.busy[host] == 0 {
+		delete(d.busy, host)
+	}
 }
 
 // remember makes room, by what was fetched first, and adds state.

@@ -36,6 +36,26 @@ func TestOpenIDCore_3_1_2_1_IDTokenHint(t *testing.T) {
 	}
 }
 
+// Nor by the form of a consent page that was never shown, made with one's own cookie.
+func TestOpenIDCore_3_1_2_1_NoConsentOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	i := startLogout(t)
+	about := i.browser().arrives()
+	for username, want := range map[string]string{"bob": "login_required", "alice": ""} {
+		b := i.browser()
+		s := b.authorize(authParams(web, "id_token_hint", about, "scope", "bills:read", "resource", billingAPI))
+		request := s.fields.Get("request")
+		b.signIn(s, username)
+		s = b.post(i.url+"/consent", form(
+			"csrf", formToken(b.cookie(), "/consent", request), "request", request,
+			"seen", formToken(b.cookie(), request, webURI, "bills:read", billingAPI), "decision", "allow",
+		))
+		if got := s.response(); got.Get("error") != want || got.Has("code") != (want == "") {
+			t.Errorf("%s: %d %s %s", username, s.status, s.title, s.header.Get("Location"))
+		}
+	}
+}
+
 // Pushed requests have it too, and what is no ID token of this server is no hint.
 func TestOpenIDCore_3_1_2_1_IDTokenHintsByOtherWays(t *testing.T) {
 	t.Parallel()

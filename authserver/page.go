@@ -14,7 +14,8 @@ import (
 //
 //	signin.html      Client, Form: with username and password
 //	consent.html     Client, User, Seen, Host or UserCode, Form: with seen, and decision,
-//	                 which is allow, deny, or switch to sign in as somebody else
+//	                 which is allow, deny, or switch to sign in as somebody else;
+//	                 SelfRegistered if the client is
 //	device.html      Form: with user_code
 //	devicedone.html  Client
 //	error.html       Problem
@@ -41,6 +42,10 @@ type Page struct {
 
 	// Client is the client by the name that people know, User the person by theirs.
 	Client, User string
+	// SelfRegistered is the ClientID of a client that registered itself, and empty for
+	// any other: what it is called is then its own claim, which nobody here checked.
+	// The consent page has to say so.
+	SelfRegistered string
 	// Users are those who can sign in by a button called "as", without a password.
 	// Only with Development there are any.
 	Users []string
@@ -48,7 +53,7 @@ type Page struct {
 	Form PageForm
 
 	// Scopes and Audience, the APIs, are what is to be allowed, and Host is where the
-	// person will be sent.
+	// person will be sent, or may go by the link Target.
 	Scopes   []PageScope
 	Audience []string
 	Host     string
@@ -64,7 +69,8 @@ type Page struct {
 	// that is of use, and to go on after the notices.
 	Again, Next string
 
-	// Target is where the form of formpost.html goes, with Params as hidden fields.
+	// Target is where the form of formpost.html goes, with Params as hidden fields, and
+	// where the link of signedout.html leads, if it has a Host.
 	Target template.URL
 	Params []PageParam
 }

@@ -108,7 +108,7 @@ func TestPages_TemplatesOfOnesOwn(t *testing.T) {
 // A template tells the two kinds of consent page apart by what there is.
 func TestPages_ConsentHasAHostOrAUserCode(t *testing.T) {
 	t.Parallel()
-	own := fstest.MapFS{"consent.html": {Data: []byte(`<h1>Go on?</h1>{{.Client}} "{{.Host}}" "{{.UserCode}}"
+	own := fstest.MapFS{"consent.html": {Data: []byte(`<h1>Go on?</h1>{{.Client}} {{.SelfRegistered}} "{{.Host}}" "{{.UserCode}}"
 <form action="{{.Form.Action}}">{{template "carried" .Form}}<input name="seen" value="{{.Seen}}"><button name="decision" value="allow">y</button>deny</form>`)}}
 	i := startWeb(t, "", withPages(authserver.Pages{Templates: own}))
 	b := i.browser()
@@ -137,6 +137,7 @@ func TestPages_WhatCannotWorkIsAnErrorOfNew(t *testing.T) {
 		"a layout without": {file("layout.html", "{{define \"head\"}}{{end}}"), `"foot"`},
 		"no token":         {file("signin.html", "{{.Form.Action}} {{.Form.Request}} username password"), `Templates: signin.html: lacks "sample-token"`},
 		"nothing seen":     {file("consent.html", "{{.Form.Action}} {{.Form.Token}} {{.Form.Request}} decision allow deny"), `Templates: consent.html: lacks "sample-seen"`},
+		"nobody named":     {file("consent.html", "{{.Form.Action}} {{.Form.Token}} {{.Form.Request}} {{.Seen}} decision allow deny {{.Client}}"), `Templates: consent.html: lacks "sample-id"`},
 		"no way out":       {file("formpost.html", "{{.Title}}"), "Templates: formpost.html: lacks"},
 		"no reason":        {file("error.html", "{{.Title}}"), "Templates: error.html: lacks"},
 		"a lone form":      {file("signin.html", "{{.Problem}} {{if .Users}}{{.Form}} username password{{end}}"), `Templates: signin.html: lacks "/sample-action"`},

@@ -53,7 +53,7 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request) (any, *client
 		if err != nil {
 			return nil, c, err
 		}
-		if was, token, err = s.registrant(r); err != nil { // while the body came, somebody may have deleted the client
+		if was, token, err = s.registrant(r); err != nil { // as it is now that the body came
 			return nil, c, err
 		}
 		if err := m.checkChange(was); err != nil {
@@ -63,9 +63,13 @@ func (s *Server) configure(w http.ResponseWriter, r *http.Request) (any, *client
 		if err != nil {
 			return nil, c, err
 		}
-		if err := s.putClient(r.Context(), changed, "changed"); err != nil {
-			return nil, c, err
+		switch err := s.registration.store.ReplaceClient(r.Context(), &changed.Client); {
+		case errors.Is(err, ErrNotFound): // another call was faster
+			return nil, c, unknownRegistrant()
+		case err != nil:
+			return nil, c, storeFailed(err)
 		}
+		s.tellRegistration(r.Context(), changed, "changed")
 		return s.information(&changed.Client, secret, token), changed, nil
 	default:
 		held, err := s.checked(foundClient{was, false})
@@ -88,20 +92,23 @@ func (s *Server) registrant(r *http.Request) (*Client, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	unknown := noToken("it takes the registration access token of the client")
 	id := query.Get("client_id")
 	if _, configured := s.clients[id]; configured || token == "" || len(query) != 1 || len(query["client_id"]) != 1 {
-		return nil, "", unknown
+		return nil, "", unknownRegistrant()
 	}
 	c, err := s.registered(r.Context(), id)
 	switch {
 	case errors.Is(err, ErrNotFound) || err == nil && !c.owns(token):
-		return nil, "", unknown
+		return nil, "", unknownRegistrant()
 	case err != nil:
 		return nil, "", err
 	default:
 		return c, token, nil
 	}
+}
+
+func unknownRegistrant() error {
+	return noToken("it takes the registration access token of the client")
 }
 
 // checkChange checks what a change says of the registration itself (RFC 7592

@@ -48,7 +48,7 @@ func newRegistration(r *Registration, store Store) (*registration, error) {
 	n := &registration{authorize: r.Authorize}
 	var ok bool
 	if n.store, ok = store.(ClientStore); !ok {
-		return nil, fmt.Errorf(": needs a Config.Store that is a ClientStore, with PutClient and DeleteClient; a %T is none", store)
+		return nil, fmt.Errorf(": needs a Config.Store that is a ClientStore (PutClient, ReplaceClient, DeleteClient); a %T is none", store)
 	}
 	switch tokens := r.InitialAccessTokens; {
 	case (n.authorize == nil) == (len(tokens) == 0):
@@ -118,18 +118,15 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) (any, *client,
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.putClient(r.Context(), c, "registered"); err != nil {
+	if err := s.write(r.Context(), func() error { return s.registration.store.PutClient(r.Context(), &c.Client) }); err != nil {
 		return nil, nil, err
 	}
+	s.tellRegistration(r.Context(), c, "registered")
 	return s.information(&c.Client, secret, token), c, nil
 }
 
-func (s *Server) putClient(ctx context.Context, c *client, reason string) error {
-	if err := s.write(ctx, func() error { return s.registration.store.PutClient(ctx, &c.Client) }); err != nil {
-		return err
-	}
+func (s *Server) tellRegistration(ctx context.Context, c *client, reason string) {
 	s.emit(ctx, Event{Type: EventRegistration, ClientID: c.ClientID, Scope: c.Scope, Audience: c.Audience, Reason: reason})
-	return nil
 }
 
 // client returns the client that m describes and that takes the place of was, of

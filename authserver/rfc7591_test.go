@@ -110,6 +110,12 @@ func TestRFC7591_Section3_2_2_Refused(t *testing.T) {
 		"a long name":                   {`"redirect_uris":["` + appURI + `"],"client_name":"` + strings.Repeat("é", 101) + `"`, "invalid_client_metadata", "client_name"},
 		"a name that turns around":      {`"redirect_uris":["` + appURI + `"],"client_name":"a\u202eb"`, "invalid_client_metadata", "client_name"},
 		"a name of two lines":           {`"redirect_uris":["` + appURI + `"],"client_name":"a\nb"`, "invalid_client_metadata", "client_name"},
+		"a name of a space":             {`"redirect_uris":["` + appURI + `"],"client_name":" "`, "invalid_client_metadata", "client_name"},
+		"a name of signs":               {`"redirect_uris":["` + appURI + `"],"client_name":"-."`, "invalid_client_metadata", "client_name"},
+		"a name of Hangul fillers":      {`"redirect_uris":["` + appURI + `"],"client_name":"\u115f\u1160\u3164\uffa0"`, "invalid_client_metadata", "client_name"},
+		"a name of blank Braille":       {`"redirect_uris":["` + appURI + `"],"client_name":"\u2800"`, "invalid_client_metadata", "client_name"},
+		"a name of marks on nothing":    {`"redirect_uris":["` + appURI + `"],"client_name":"\u0301\ufe0f"`, "invalid_client_metadata", "client_name"},
+		"a name of blank hieroglyphs":   {`"redirect_uris":["` + appURI + `"],"client_name":"𓑁𓑂"`, "invalid_client_metadata", "client_name"},
 		"an unknown grant type":         {`"redirect_uris":["` + appURI + `"],"grant_types":["x\"y"]`, "invalid_client_metadata", "grant_types"},
 		"the implicit response type":    {`"redirect_uris":["` + appURI + `"],"response_types":["token"]`, "invalid_client_metadata", "response_types"},
 		"refresh_token alone":           {`"grant_types":["refresh_token"]`, "invalid_client_metadata", "grant_types"},
@@ -128,6 +134,17 @@ func TestRFC7591_Section3_2_2_Refused(t *testing.T) {
 	}
 	for name, body := range map[string]string{"no JSON": "x", "an array": "[]", "nothing": "", "more after it": "{} {}"} {
 		if a := i.register(body); a.outcome() != "400 invalid_client_metadata" {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+	}
+}
+
+// Section 2.2: a name is for people, of any script.
+func TestRFC7591_Section2_NamesOfAnyScript(t *testing.T) {
+	t.Parallel()
+	i := startRegistering(t)
+	for _, name := range []string{"7", "ⅷ", "é", "Ω", "متجر", "\u5546\u5e97", "가게", "दुकान", "ร้าน", "🛒 Shop", "ㄱㅤ"} {
+		if a := i.register(`{"redirect_uris":["` + appURI + `"],"client_name":"` + name + `"}`); a.status != http.StatusCreated || a.member("client_name") != name {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}

@@ -1,6 +1,7 @@
 package authserver_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -191,6 +192,49 @@ func TestRFC7592_Section2_3_AChangeDoesNotUndoIt(t *testing.T) {
 	if again := i.metadata("GET", r.url, r.token, ""); w.Code != 401 || again.status != 401 {
 		t.Errorf("changed: %d %s; it is there: %d", w.Code, w.Body, again.status)
 	}
+}
+
+// Nor does one that comes between, nor takes it away the client that the operator
+// made their own then.
+func TestRFC7592_Section2_2_AChangeOfWhatIsThereNoMore(t *testing.T) {
+	t.Parallel()
+	store := &changingClients{MemoryStore: authserver.NewMemoryStore(nil)}
+	i := startRegistering(t, withStore(store))
+	for what, change := range map[string]func(r registrant) error{
+		"deleted": func(r registrant) error { return store.DeleteClient(t.Context(), r.id) },
+		"the operator's": func(r registrant) error {
+			c, err := store.Client(t.Context(), r.id)
+			if err != nil {
+				return err
+			}
+			c.RegistrationTokenHash = authserver.Hash{}
+			return store.PutClient(t.Context(), c)
+		},
+	} {
+		r := i.registrant("")
+		store.before = func() error { return change(r) }
+		a := i.metadata("PUT", r.url, r.token, `{"client_id":"`+r.id+`","redirect_uris":["https://app.example/other"]}`)
+		store.before = nil
+		if a.outcome() != "401 invalid_token" || a.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+		if c, err := store.Client(t.Context(), r.id); (err == nil) != (what != "deleted") || err == nil && (c.RegistrationTokenHash != authserver.Hash{} || c.RedirectURIs[0] != appURI) {
+			t.Errorf("%s: %+v, %v", what, c, err)
+		}
+	}
+}
+
+// A changingClients lets something happen just before a client is written.
+type changingClients struct {
+	*authserver.MemoryStore
+	before func() error
+}
+
+func (s *changingClients) ReplaceClient(ctx context.Context, c *authserver.Client) error {
+	if err := s.before(); err != nil {
+		return err
+	}
+	return s.MemoryStore.ReplaceClient(ctx, c)
 }
 
 // A readerFunc is a reader.

@@ -1,9 +1,6 @@
 package authserver_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -436,10 +433,7 @@ func TestRFC8628_5_1_NoWayAroundTheThrottle(t *testing.T) {
 		secret := b.cookie()
 		try := func(code string) *screen {
 			query := "user_code=" + code
-			mac := hmac.New(sha256.New, []byte(secret))
-			fmt.Fprintf(mac, "%d:%s%d:%s", len(path), path, len(query), query)
-			csrf := base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-			return b.post(i.url+path, form("csrf", csrf, "request", query, "username", "alice", "password", "x", "decision", "x"))
+			return b.post(i.url+path, form("csrf", formToken(secret, path, query), "request", query, "username", "alice", "password", "x", "decision", "x"))
 		}
 		if s := try(d.userCode); s.status == 403 || s.title == codePage {
 			t.Fatalf("%s: the form is not as the server makes it: %d %s", path, s.status, s.body)

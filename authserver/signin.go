@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -57,11 +58,13 @@ func (s *Server) signInForm(w http.ResponseWriter, r *http.Request) {
 	s.afterSignIn(w, r, step.ar, u.Subject)
 }
 
-// oneClick returns who can sign in without a password: nobody but in development,
+// oneClick returns who can sign in without a password: nobody but in development;
+// nobody from another machine, which a server that listens to the network hears too;
 // and nobody where the server is asked under another name than its own, which may be
 // that of a site whose pages would read the answers (DNS rebinding).
 func (s *Server) oneClick(r *http.Request) *people {
-	if !strings.HasSuffix(s.origin, "://"+strings.ToLower(r.Host)) {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil || !from.Addr().IsLoopback() || !strings.HasSuffix(s.origin, "://"+strings.ToLower(r.Host)) {
 		return nil
 	}
 	return s.seeded

@@ -110,6 +110,9 @@ func TestMemoryStore_PutClientRefusesWhatNoServerCouldUse(t *testing.T) {
 		if err := m.PutClient(t.Context(), &c); err == nil || !strings.HasPrefix(err.Error(), "authserver: PutClient "+want) {
 			t.Errorf("want %s: %v", want, err)
 		}
+		if err := m.ReplaceClient(t.Context(), &c); err == nil || !strings.HasPrefix(err.Error(), "authserver: ReplaceClient "+want) {
+			t.Errorf("want %s: %v", want, err)
+		}
 		if _, err := m.Client(t.Context(), c.ClientID); !errors.Is(err, authserver.ErrNotFound) {
 			t.Errorf("%q is registered all the same: %v", c.ClientID, err)
 		}

@@ -32,7 +32,8 @@ type Pages struct {
 	// The *.html are html/template, executed with a *[Page]. New tries each of them,
 	// with all that there may be and with the least, and has an error for one that
 	// fails, or leaves out what its form has to carry, what went wrong, or which
-	// client asks for consent. A style.css is part of every page, by {{.Style}}.
+	// client asks for consent and that it registered itself. A style.css is part of
+	// every page, by {{.Style}}.
 	//
 	// Whatever the templates say, the Content-Security-Policy has the browser load
 	// nothing, heed no style but style.css, run no other script than {{.Script}}, and
@@ -166,7 +167,7 @@ func (p *pages) try() error {
 	form := PageForm{Action: "/sample-action", Token: "sample-token", Request: "sample-request"}
 	inForm := []string{form.Action, form.Token}
 	forAll := []string{form.Request}
-	const client, user, problem = "sample-client", "sample-user", "sample-problem"
+	const client, id, user, problem = "sample-client", "sample-id", "sample-user", "sample-problem"
 	api, notices := []string{"https://api.example"}, []PageNotice{{client, "2 January 2006, 15:04 UTC"}}
 	target, params := template.URL("https://client.example/sample"), []PageParam{{"sample-param", "sample-value"}}
 	for _, sample := range []struct {
@@ -179,6 +180,7 @@ func (p *pages) try() error {
 			Page{name: "consent.html", Client: client, User: user, Form: form, Seen: "sample-seen"},
 			slices.Concat(inForm, forAll, []string{"sample-seen", "decision", "allow", "deny", client}), false,
 		},
+		{Page{name: "consent.html", Client: client, SelfRegistered: id, User: user, Form: form, Seen: "sample-seen"}, []string{id}, false},
 		{Page{name: "device.html", Form: form}, append([]string{"user_code"}, inForm...), true},
 		{Page{name: "devicedone.html", Client: client}, nil, false},
 		{Page{name: "error.html", Problem: problem}, nil, true},
@@ -192,7 +194,7 @@ func (p *pages) try() error {
 	} {
 		sample.least.Title = "Sample"
 		for _, content := range []*Page{{
-			name: sample.least.name, Title: "Sample", Problem: problem, Client: client, User: user, Users: []string{user},
+			name: sample.least.name, Title: "Sample", Problem: problem, Client: client, SelfRegistered: id, User: user, Users: []string{user},
 			Form: form, Seen: "sample-seen", Scopes: pageScopes("openid sample:read"), Audience: api, Host: "client.example",
 			UserCode: "BCDF-GHJK", Notices: notices, Again: "/sample-again", Next: "/sample-next", Target: target, Params: params,
 		}, &sample.least} {

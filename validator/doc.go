@@ -13,6 +13,14 @@
 // is good, and the refusal is [ErrUnavailable], for a 503: a client that is told
 // 401 throws a good token away.
 //
+// # What is remembered
+//
+// A JWT that was accepted is remembered, so that its signature is not verified
+// again; Config.CacheSize says how many are. It is found by the hash of its
+// signature and compared byte for byte in all else, and what is kept is no token
+// that could be used. All the rest is judged each time: the time, the policy, the
+// binding, the scopes, Check, and whether the issuer still has the key.
+//
 // # What no option loosens
 //
 // A JWT is a JWS in compact form with an asymmetric signature. Neither "none"

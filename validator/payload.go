@@ -42,6 +42,7 @@ var claimNames = [...]string{"iss", "aud", "exp", "sub", "client_id", "iat", "jt
 type payload struct {
 	token      *Token
 	has        claimSet // the claims that are there; of sub, client_id and jti, those not empty
+	forUs      bool     // aud has one of Config.Audiences
 	active     bool     // introspection only, as the next
 	otherwise  bool     // it says that it is about no access token
 	isDPoP     bool     // it says that the token is bound
@@ -75,7 +76,8 @@ func (v *Validator) parse(claims string, answer bool) (payload, error) {
 		case "acr":
 			ok = p.text(0, &t.acr, val)
 		case "aud":
-			t.audiences, ok = audiences(val)
+			t.audience = val
+			p.forUs, ok = names(val, v.cfg.Audiences)
 			p.has |= claimAudience
 		case "exp":
 			ok = p.date(claimExpiry, &t.expiry, val)
@@ -171,12 +173,18 @@ func (p *payload) date(claim claimSet, to *time.Time, val strictjson.Value) (ok 
 	return ok
 }
 
-// audiences reads a string or an array of strings (RFC 7519 section 4.1.3).
-func audiences(val strictjson.Value) ([]string, bool) {
-	if text, ok := val.Text(); ok {
-		return []string{text}, true
+// names reports whether an aud, which is a string or an array of strings (RFC 7519
+// section 4.1.3), has one of ours.
+func names(aud strictjson.Value, ours []string) (has, ok bool) {
+	if text, ok := aud.Text(); ok {
+		return slices.Contains(ours, text), true
 	}
-	return val.Texts()
+	ok = aud.Elements(func(e strictjson.Value) bool {
+		text, isText := e.Text()
+		has = has || isText && slices.Contains(ours, text)
+		return isText
+	})
+	return has, ok
 }
 
 // scopes reads a string of words (RFC 6749 section 3.3) or an array.
@@ -185,13 +193,16 @@ func scopes(val strictjson.Value) ([]string, bool) {
 	if !ok {
 		return val.Texts()
 	}
-	list := make([]string, 0, strings.Count(text, " ")+1)
-	for text != "" {
-		word, rest, _ := strings.Cut(text, " ")
-		if word != "" {
-			list = append(list, word)
+	list := make([]string, 0, 4)
+	start := 0
+	for i := range len(text) + 1 {
+		if i < len(text) && text[i] != ' ' {
+			continue
 		}
-		text = rest
+		if i > start {
+			list = append(list, text[start:i])
+		}
+		start = i + 1
 	}
 	return list, true
 }

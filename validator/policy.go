@@ -205,7 +205,7 @@ func (v *Validator) enforce(p *payload) error {
 		return NewError(ErrBinding, "the answer does not name the key")
 	case p.has&claimIssuer != 0 && t.issuer != v.cfg.Issuer:
 		return NewError(ErrIssuer, "")
-	case p.has&claimAudience != 0 && !slices.ContainsFunc(v.cfg.Audiences, func(a string) bool { return slices.Contains(t.audiences, a) }):
+	case p.has&claimAudience != 0 && !p.forUs:
 		return NewError(ErrAudience, "")
 	case p.has&claimExpiry != 0 && !now.Before(t.expiry.Add(v.cfg.Leeway)): // RFC 7519 section 4.1.4: on or after
 		return NewError(ErrExpired, "")

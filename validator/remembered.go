@@ -38,10 +38,7 @@ type remembered struct {
 // find compares: hashing that as well would cost more than all else.
 type signatureHash [sha256.Size]byte
 
-func hashSignature(j *jws) signatureHash {
-	var room [1024]byte // on the stack, for all but the largest RSA keys
-	return sha256.Sum256(append(room[:0], j.signature...))
-}
+func hashSignature(j *jws) signatureHash { return jose.SHA256(j.signature) }
 
 // memory is the verified JWTs of a Validator; only those that it accepted get
 // there, so that tokens which somebody made up push nobody's out.

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/countermark/countermark/internal/strictjson"
 )
 
 // A Token is an access token that a [Validator] found good. Nobody else makes
@@ -22,7 +24,8 @@ type Token struct {
 type content struct {
 	issuer, subject, clientID, id, acr string
 
-	audiences, scopes          []string
+	audience                   strictjson.Value // read when it is asked for
+	scopes                     []string
 	expiry, issuedAt, authTime time.Time
 
 	bound  confirmation
@@ -44,7 +47,14 @@ func (t *Token) ClientID() string { return t.get().clientID }
 func (t *Token) ID() string { return t.get().id }
 
 // Audiences returns the aud claim (RFC 7519 section 4.1.3), in a fresh slice.
-func (t *Token) Audiences() []string { return slices.Clone(t.get().audiences) }
+func (t *Token) Audiences() []string {
+	aud := t.get().audience
+	if text, ok := aud.Text(); ok {
+		return []string{text}
+	}
+	texts, _ := aud.Texts()
+	return texts
+}
 
 // Scopes returns the scopes (RFC 6749 section 3.3), in a fresh slice.
 func (t *Token) Scopes() []string { return slices.Clone(t.get().scopes) }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -11,8 +12,9 @@ import (
 // brokenClients is a good store but for the clients that it overrides.
 type brokenClients struct {
 	*authserver.MemoryStore
-	put    func(s *authserver.MemoryStore, c *authserver.Client) error
-	remove func(s *authserver.MemoryStore, id string) error
+	put     func(s *authserver.MemoryStore, c *authserver.Client) error
+	replace func(s *authserver.MemoryStore, c *authserver.Client) error
+	remove  func(s *authserver.MemoryStore, id string) error
 }
 
 func (b *brokenClients) PutClient(ctx context.Context, c *authserver.Client) error {
@@ -20,6 +22,13 @@ func (b *brokenClients) PutClient(ctx context.Context, c *authserver.Client) err
 		return b.put(b.MemoryStore, c)
 	}
 	return b.MemoryStore.PutClient(ctx, c)
+}
+
+func (b *brokenClients) ReplaceClient(ctx context.Context, c *authserver.Client) error {
+	if b.replace != nil {
+		return b.replace(b.MemoryStore, c)
+	}
+	return b.MemoryStore.ReplaceClient(ctx, c)
 }
 
 func (b *brokenClients) DeleteClient(ctx context.Context, id string) error {
@@ -40,6 +49,41 @@ func TestRun_FindsMistakesWithClients(t *testing.T) {
 			less := *c
 			less.RegistrationTokenHash = authserver.Hash{}
 			return s.PutClient(ctx, &less)
+		}}},
+		"ReplaceClient is PutClient": {testReplaceClient, brokenClients{replace: func(s *authserver.MemoryStore, c *authserver.Client) error {
+			return s.PutClient(ctx, c)
+		}}},
+		"ReplaceClient looks whether there is a client, and no further": {testReplaceClient, brokenClients{replace: func(s *authserver.MemoryStore, c *authserver.Client) error {
+			if _, err := s.Client(ctx, c.ClientID); err != nil {
+				return err
+			}
+			return s.PutClient(ctx, c)
+		}}},
+		"ReplaceClient takes no token for the same as no token": {testReplaceClient, brokenClients{replace: func(s *authserver.MemoryStore, c *authserver.Client) error {
+			if was, err := s.Client(ctx, c.ClientID); err != nil || was.RegistrationTokenHash != c.RegistrationTokenHash {
+				return authserver.ErrNotFound
+			}
+			return s.PutClient(ctx, c)
+		}}},
+		"ReplaceClient does nothing": {testReplaceClient, brokenClients{replace: func(s *authserver.MemoryStore, c *authserver.Client) error {
+			same, err := s.Client(ctx, c.ClientID)
+			if err != nil || same.RegistrationTokenHash != c.RegistrationTokenHash {
+				return authserver.ErrNotFound
+			}
+			return s.ReplaceClient(ctx, same)
+		}}},
+		"ReplaceClient is two steps": {testReplaceClientRace, brokenClients{replace: func(s *authserver.MemoryStore, c *authserver.Client) error {
+			was, err := s.Client(ctx, c.ClientID)
+			if err != nil || was.RegistrationTokenHash != c.RegistrationTokenHash {
+				return authserver.ErrNotFound
+			}
+			for range 1000 { // until it is deleted, or another has done the same
+				if _, err := s.Client(ctx, c.ClientID); err != nil {
+					break
+				}
+				runtime.Gosched()
+			}
+			return s.PutClient(ctx, c)
 		}}},
 		"DeleteClient does nothing": {testDeleteClient, brokenClients{remove: func(*authserver.MemoryStore, string) error { return nil }}},
 		"DeleteClient of nobody is fine": {testDeleteClient, brokenClients{remove: func(s *authserver.MemoryStore, id string) error {

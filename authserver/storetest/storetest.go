@@ -36,6 +36,8 @@ var cases = []struct {
 	run  func(t testing.TB, s authserver.Store)
 }{
 	{"Client", testClient},
+	{"ReplaceClient", testReplaceClient},
+	{"ReplaceClientRace", testReplaceClientRace},
 	{"DeleteClient", testDeleteClient},
 	{"Put", testPut},
 	{"PutRace", testPutRace},
@@ -87,6 +89,71 @@ func testClient(t testing.TB, s authserver.Store) {
 	}
 	if _, err := s.Client(ctx, "Shop"); !errors.Is(err, authserver.ErrNotFound) {
 		t.Errorf("Client of an ID in another case: %v; want ErrNotFound", err)
+	}
+}
+
+func testReplaceClient(t testing.TB, s authserver.Store) {
+	w, ok := s.(authserver.ClientStore)
+	if !ok {
+		return
+	}
+	ctx := t.Context()
+	registered := authserver.Client{ClientID: "shop", SecretHash: authserver.HashOf("secret"), RegistrationTokenHash: authserver.HashOf("token"), Scope: "old"}
+	changed := registered
+	changed.SecretHash, changed.Scope = authserver.HashOf("other"), "new"
+	other, own := changed, changed
+	other.RegistrationTokenHash, own.RegistrationTokenHash = authserver.HashOf("another token"), authserver.Hash{}
+	refused := func(what string, c authserver.Client) {
+		t.Helper()
+		if err := w.ReplaceClient(ctx, &c); !errors.Is(err, authserver.ErrNotFound) {
+			t.Errorf("ReplaceClient of %s: %v; want ErrNotFound", what, err)
+		}
+	}
+	refused("one that is not there", changed)
+	if c, err := s.Client(ctx, "shop"); !errors.Is(err, authserver.ErrNotFound) {
+		t.Errorf("Client after ReplaceClient of nobody: %+v, %v; want ErrNotFound", c, err)
+	}
+	must(t, w.PutClient(ctx, &registered))
+	refused("one with another RegistrationTokenHash", other)
+	refused("one with a RegistrationTokenHash, by none", own)
+	if got, err := s.Client(ctx, "shop"); err != nil || got.Scope != "old" {
+		t.Errorf("Client after ReplaceClient of another: %+v, %v", got, err)
+	}
+	must(t, w.ReplaceClient(ctx, &changed))
+	if got, err := s.Client(ctx, "shop"); err != nil || got.Scope != "new" || got.SecretHash != changed.SecretHash || got.RegistrationTokenHash != changed.RegistrationTokenHash {
+		t.Errorf("Client after ReplaceClient: %+v, %v", got, err)
+	}
+	must(t, w.PutClient(ctx, &own))
+	refused("one that is the operator's own", changed)
+	refused("one that is the operator's own, as it is", own)
+}
+
+// Of a change and a deletion at once, whichever comes first, nothing is left.
+func testReplaceClientRace(t testing.TB, s authserver.Store) {
+	w, ok := s.(authserver.ClientStore)
+	if !ok {
+		return
+	}
+	ctx := t.Context()
+	for n := range 16 {
+		c := authserver.Client{ClientID: fmt.Sprint("shop", n), SecretHash: authserver.HashOf("secret"), RegistrationTokenHash: authserver.HashOf("token")}
+		must(t, w.PutClient(ctx, &c))
+		var both sync.WaitGroup
+		for step := range 3 {
+			both.Go(func() {
+				if step == n%3 { // what begins last often comes first
+					if err := w.DeleteClient(ctx, c.ClientID); err != nil {
+						t.Errorf("DeleteClient: %v", err)
+					}
+				} else if err := w.ReplaceClient(ctx, &c); err != nil && !errors.Is(err, authserver.ErrNotFound) {
+					t.Errorf("ReplaceClient: %v", err)
+				}
+			})
+		}
+		both.Wait()
+		if got, err := s.Client(ctx, c.ClientID); !errors.Is(err, authserver.ErrNotFound) {
+			t.Errorf("Client of one that was deleted while it changed: %+v, %v; want ErrNotFound", got, err)
+		}
 	}
 }
 

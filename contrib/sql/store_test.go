@@ -227,6 +227,10 @@ type replicas struct {
 
 func (r *replicas) next() *sqlstore.Store { return r.each[r.n.Add(1)%2] }
 
+func (r *replicas) ReplaceClient(ctx context.Context, c *authserver.Client) error {
+	return r.next().ReplaceClient(ctx, c)
+}
+
 func (r *replicas) PutClient(ctx context.Context, c *authserver.Client) error {
 	return r.next().PutClient(ctx, c)
 }

@@ -3,6 +3,7 @@ package interop_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -34,6 +35,7 @@ type site struct {
 	t           *testing.T
 	issuer, app string
 	browser     context.Context
+	client      *http.Client // whose connections nobody else closes
 }
 
 // The command devissuer, in Chromium, as a person meets it.
@@ -88,8 +90,8 @@ func startSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := issuertest.Start(t, command, nil, "-config", file)
-	return &site{issuer: p.Field(t, "Issuer"), app: app.URL, browser: browser}
+	p := issuertest.Start(t, command, nil, "-register", "-config", file)
+	return &site{issuer: p.Field(t, "Issuer"), app: app.URL, browser: browser, client: &http.Client{Transport: new(http.Transport)}}
 }
 
 // window returns a tab of a new window, which shares no cookies with those before,
@@ -132,7 +134,7 @@ func (s *site) post(path string, pairs ...string) map[string]any {
 	if v.Get("client_id") == "" {
 		req.SetBasicAuth("web", "secret-of-web-0123456789")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -148,10 +150,31 @@ func (s *site) post(path string, pairs ...string) map[string]any {
 	return answer
 }
 
-// device returns a user code that waits for a person.
-func (s *site) device() string {
+// stranger returns the client_id of a client that registered itself.
+func (s *site) stranger() string {
 	s.t.Helper()
-	code, _ := s.post("/device_authorization", "client_id", "tv", "scope", "orders:read")["user_code"].(string)
+	body := fmt.Sprintf(`{"client_name": "Your bank", "redirect_uris": [%q], "token_endpoint_auth_method": "none",
+		"grant_types": ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"], "scope": "orders:read"}`, s.app+"/cb")
+	resp, err := s.client.Post(s.issuer+"/register", "application/json", strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var client struct {
+		ID string `json:"client_id"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&client); err != nil || client.ID == "" {
+		s.t.Fatalf("%s: %v", resp.Status, err)
+	}
+	return client.ID
+}
+
+// device returns a user code that waits for a person.
+func (s *site) device() string { return s.deviceOf("tv") }
+
+func (s *site) deviceOf(client string) string {
+	s.t.Helper()
+	code, _ := s.post("/device_authorization", "client_id", client, "scope", "orders:read")["user_code"].(string)
 	if code == "" {
 		s.t.Fatal("no user code")
 	}

@@ -21,6 +21,8 @@ func Split(token string) (header, payload, signature string, ok bool) {
 	return header, payload, signature, true
 }
 
+var base64url = base64.RawURLEncoding.Strict()
+
 var errBase64 = errors.New("not canonical base64url")
 
 // Decode appends to dst what the canonical base64url text s stands for
@@ -28,7 +30,7 @@ var errBase64 = errors.New("not canonical base64url")
 // two texts stand for the same bytes.
 func Decode(dst []byte, s string) ([]byte, error) {
 	before := len(dst)
-	dst, err := base64.RawURLEncoding.Strict().AppendDecode(dst, []byte(s))
+	dst, err := base64url.AppendDecode(dst, []byte(s))
 	// It skips line breaks: then there is less than such a text stands for, or
 	// the text was of a length that none has.
 	if err != nil || len(dst)-before != len(s)*6/8 || len(s)%4 == 1 {
@@ -39,10 +41,9 @@ func Decode(dst []byte, s string) ([]byte, error) {
 
 // DecodeText is Decode into a string.
 func DecodeText(s string) (string, error) {
-	var room [1024]byte // on the stack, so that what most texts cost is the string
-	b, err := Decode(room[:0], s)
-	return string(b), err
+	b, err := Decode(nil, s)
+	return textOf(b), err
 }
 
 // Encode returns the base64url text of b, without padding.
-func Encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func Encode(b []byte) string { return base64url.EncodeToString(b) }

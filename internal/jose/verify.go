@@ -13,25 +13,21 @@ import (
 
 // Verify checks sig over the signing input. The key is a *rsa.PublicKey,
 // *ecdsa.PublicKey or ed25519.PublicKey that Fits.
-//
-// What it takes besides the cryptography is on the stack, for inputs and
-// signatures of the usual length.
 func (m *Method) Verify(signingInput string, sig []byte, key any) error {
 	if !m.Fits(key) {
 		return fmt.Errorf("%T is no key for %s", key, m.name)
 	}
-	var room [1024]byte
-	input := append(room[:0], signingInput...)
-	var digest digestRoom
-	ok := false
+	input, ok := view(signingInput), false
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if m.family == pss {
-			ok = rsa.VerifyPSS(k, m.hash, m.digest(&digest, input), sig, m.pssOptions()) == nil
-		} else {
-			ok = rsa.VerifyPKCS1v15(k, m.hash, m.digest(&digest, input), sig) == nil
+			ok = rsa.VerifyPSS(k, m.hash, m.digest(new(digestRoom), input), sig, m.pssOptions()) == nil
+			break
 		}
+		var digest digestRoom
+		ok = rsa.VerifyPKCS1v15(k, m.hash, m.digest(&digest, input), sig) == nil
 	case *ecdsa.PublicKey:
+		var digest digestRoom
 		if len(sig) == 2*m.size() { // RFC 7518 section 3.4: raw, of exact length
 			var der [maxDER]byte
 			ok = ecdsa.VerifyASN1(k, m.digest(&digest, input), appendDER(der[:0], sig))

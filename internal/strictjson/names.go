@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -8,6 +9,8 @@ import (
 )
 
 const fewNames = 32
+
+var errDuplicate = errors.New("a second member of one name")
 
 // A nameSet is the names of one object. Names that are equal under simple folding
 // count as one. It is a value, so that few may stay on a stack.
@@ -17,17 +20,22 @@ type nameSet struct {
 	many map[string]struct{} // folded; takes over when they are many, or one is not ASCII
 }
 
-// with returns the set with name in it, and whether it is new there.
-func (n nameSet) with(name string, ascii bool) (nameSet, bool) {
-	if mark := mark(name); ascii && n.many == nil && len(n.few) < fewNames {
-		if n.seen&mark != 0 && slices.ContainsFunc(n.few, func(known string) bool {
+// differs reports whether, by its mark, an ASCII name is new, and one of few.
+func (n nameSet) differs(mark uint64) bool {
+	return n.seen&mark == 0 && n.many == nil && len(n.few) < fewNames
+}
+
+// with returns the set with name in it, which must be new there.
+func (n nameSet) with(name string, mark uint64, ascii bool) (nameSet, error) {
+	if ascii && n.many == nil && len(n.few) < fewNames {
+		if slices.ContainsFunc(n.few, func(known string) bool {
 			return len(known) == len(name) && strings.EqualFold(known, name)
 		}) {
-			return n, false
+			return n, errDuplicate
 		}
 		n.few = append(n.few, name)
 		n.seen |= mark
-		return n, true
+		return n, nil
 	}
 	if n.many == nil {
 		n.many = make(map[string]struct{})
@@ -36,9 +44,11 @@ func (n nameSet) with(name string, ascii bool) (nameSet, bool) {
 		}
 	}
 	key := fold(name)
-	_, known := n.many[key]
+	if _, known := n.many[key]; known {
+		return n, errDuplicate
+	}
 	n.many[key] = struct{}{}
-	return n, !known
+	return n, nil
 }
 
 // mark is one of 64 bits, the same for ASCII names that are equal but for case.

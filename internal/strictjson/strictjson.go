@@ -28,10 +28,7 @@ const MaxDepth = 32
 // doc. Members are reported while the rest is still unread: what member was given
 // counts only when Object returns nil.
 func Object(doc string, member func(name string, v Value) error) error {
-	s := scanner{doc: doc, ascii: isASCII(doc)}
-	if !s.ascii && !utf8.ValidString(doc) {
-		return errors.New("JSON: not UTF-8")
-	}
+	s := scanner{doc: doc}
 	if s.next() != '{' {
 		return errors.New("JSON: not an object")
 	}
@@ -42,13 +39,16 @@ func Object(doc string, member func(name string, v Value) error) error {
 	if s.next(); s.pos != len(doc) {
 		return s.errorf("bytes after the object")
 	}
+	if s.high != 0 && !utf8.ValidString(doc) {
+		return errors.New("JSON: not UTF-8")
+	}
 	return nil
 }
 
 type scanner struct {
-	doc   string
-	pos   int
-	ascii bool // all of doc
+	doc  string
+	pos  int
+	high uint64 // not 0: there was something else than ASCII in a string
 }
 
 func (s *scanner) errorf(format string, args ...any) error {
@@ -84,9 +84,11 @@ func (s *scanner) object(depth int, room []string, member func(string, Value) er
 		if err != nil {
 			return err
 		}
-		var isNew bool
-		if names, isNew = names.with(name, ascii); !isNew {
-			return s.errorf("a second member of one name")
+		if mark := mark(name); ascii && names.differs(mark) {
+			names.few = append(names.few, name)
+			names.seen |= mark
+		} else if names, err = names.with(name, mark, ascii); err != nil {
+			return s.errorf("%w", err)
 		}
 		if s.next() != ':' {
 			return s.errorf("a member without a value")
@@ -129,7 +131,7 @@ func (s *scanner) name() (name string, ascii bool, err error) {
 	if escaped {
 		name = unescape(name)
 	}
-	return name, s.ascii && !escaped || isASCII(name), nil
+	return name, s.high == 0 && !escaped || isASCII(name), nil
 }
 
 // value reads any value; depth is that of the object or array around it.

@@ -35,6 +35,7 @@ func (s *scanner) plain() {
 	doc, i := s.doc, s.pos
 	for ; len(doc)-i >= 8; i += 8 {
 		w := word(doc[i:])
+		s.high |= w & each(0x80)
 		special := zeroBytes(w^each('"')) | zeroBytes(w^each('\\')) | (w-each(' '))&^w // below a blank
 		if special &= each(0x80); special != 0 {
 			s.pos = i + bits.TrailingZeros64(special)/8
@@ -42,21 +43,17 @@ func (s *scanner) plain() {
 		}
 	}
 	for ; i < len(doc); i++ {
-		if c := doc[i]; c == '"' || c == '\\' || c < ' ' {
+		c := doc[i]
+		if c == '"' || c == '\\' || c < ' ' {
 			break
 		}
+		s.high |= uint64(c & 0x80)
 	}
 	s.pos = i
 }
 
 // isASCII reports whether s is nothing but ASCII.
 func isASCII(s string) bool {
-	for len(s) >= 8 {
-		if word(s)&each(0x80) != 0 {
-			return false
-		}
-		s = s[8:]
-	}
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false
