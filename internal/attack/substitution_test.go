@@ -11,10 +11,10 @@ import (
 // sections 2.7, 2.8, 3.8 and 3.9, RFC 9068 section 5.
 func substitutionRows(m *mint) []row {
 	var rows []row
-	for name, other := range lookAlikes(tokentest.Issuer) {
+	for name, other := range tokentest.LookAlikes(tokentest.Issuer) {
 		rows = append(rows, m.claim("iss: "+name, edits{"iss": other}, validator.ErrIssuer))
 	}
-	for name, other := range lookAlikes(tokentest.Audience) {
+	for name, other := range tokentest.LookAlikes(tokentest.Audience) {
 		rows = append(rows, m.claim("aud: "+name, edits{"aud": other}, validator.ErrAudience),
 			m.claim("aud among others: "+name, edits{"aud": []string{"https://canary.example", other}}, validator.ErrAudience))
 	}
@@ -54,18 +54,4 @@ func substitutionRows(m *mint) []row {
 		mixed[i].party = true
 	}
 	return append(rows, mixed...)
-}
-
-// lookAlikes are texts that are not s, though somebody might take them for it.
-func lookAlikes(s string) map[string]string {
-	return map[string]string{
-		"another": "https://canary.example", "in upper case": strings.ToUpper(s), "a letter in upper case": strings.Replace(s, "example", "Example", 1),
-		"http": strings.Replace(s, "https", "http", 1), "with a slash": s + "/", "with a path": s + "/canary", "with a query": s + "?canary", "with a fragment": s + "#",
-		"with its port": s + ":443", "with a user": strings.Replace(s, "://", "://canary@", 1), "with a dot": s + ".", "longer": s + ".canary.example",
-		"shorter": s[:len(s)-1], "a letter doubled": strings.Replace(s, "example", "exxample", 1), "its host alone": strings.TrimPrefix(s, "https://"),
-		"with a space": s + " ", "after a space": " " + s, "with a line feed": s + "\n", "with NUL": s + "\x00", "escaped for a URL": strings.Replace(s, "e", "%65", 1),
-		"a letter of Cyrillic": strings.Replace(s, "e", "\u0435", 1), "a letter of full width": strings.Replace(s, "e", "\uff45", 1),
-		"a long s": strings.Replace(s, "https", "http\u017f", 1), "with an accent": strings.Replace(s, "e", "e\u0301", 1), "with a zero-width space": s + "\u200b",
-		"with a byte order mark": "\ufeff" + s, "with a full stop of full width": strings.Replace(s, ".", "\uff0e", 1), "without a scheme's slash": strings.Replace(s, "://", ":/", 1),
-	}
 }
