@@ -26,8 +26,16 @@ func algorithmRows(m *mint) []row {
 	payload := m.payloadText(edits{"sub": "canary-root"})
 	var rows []row
 	for name, alg := range map[string]string{
-		"none": "none", "None": "None", "NONE": "NONE", "nOnE": "nOnE", "none and a space": "none ", "a tab and none": "\tnone",
-		"none and NUL": "none\x00", "none in Cyrillic": "n\u043ene", "nothing": "", "none in full width": "\uff4eone",
+		"none":               "none",
+		"None":               "None",
+		"NONE":               "NONE",
+		"nOnE":               "nOnE",
+		"none and a space":   "none ",
+		"a tab and none":     "\tnone",
+		"none and NUL":       "none\x00",
+		"none in Cyrillic":   "n\u043ene",
+		"nothing":            "",
+		"none in full width": "\uff4eone",
 	} {
 		input := unsigned(text(edits{"alg": alg, "kid": "canary-kid", "typ": "at+jwt"}), payload)
 		rows = append(rows, attack("alg "+name+", no signature", input+".", validator.ErrAlgorithm))
@@ -47,7 +55,12 @@ func algorithmRows(m *mint) []row {
 		rows = append(rows, m.header("alg "+text(alg), edits{"alg": alg}, validator.ErrAlgorithm))
 	}
 	for name, alg := range map[string]any{
-		"absent": nil, "null": null, "number": 256, "array": []string{"ES256"}, "object": edits{"alg": "ES256"}, "true": true,
+		"absent": nil,
+		"null":   null,
+		"number": 256,
+		"array":  []string{"ES256"},
+		"object": edits{"alg": "ES256"},
+		"true":   true,
 	} {
 		rows = append(rows, m.header("alg "+name, edits{"alg": alg}, validator.ErrMalformed))
 	}
@@ -100,9 +113,16 @@ func hmacRows(m *mint) []row {
 func mixupRows(m *mint) []row {
 	var rows []row
 	by := map[string]*tokentest.Key{
-		"RS256": m.rsa, "RS384": {ID: m.rsa.ID, Alg: "RS384", Private: m.rsa.Private}, "RS512": {ID: m.rsa.ID, Alg: "RS512", Private: m.rsa.Private},
-		"PS256": m.pss, "PS384": {ID: m.rsa.ID, Alg: "PS384", Private: m.rsa.Private}, "PS512": {ID: m.rsa.ID, Alg: "PS512", Private: m.rsa.Private},
-		"ES256": m.issuer, "ES384": m.p384, "ES512": m.p521, "EdDSA": m.ed,
+		"RS256": m.rsa,
+		"RS384": {ID: m.rsa.ID, Alg: "RS384", Private: m.rsa.Private},
+		"RS512": {ID: m.rsa.ID, Alg: "RS512", Private: m.rsa.Private},
+		"PS256": m.pss,
+		"PS384": {ID: m.rsa.ID, Alg: "PS384", Private: m.rsa.Private},
+		"PS512": {ID: m.rsa.ID, Alg: "PS512", Private: m.rsa.Private},
+		"ES256": m.issuer,
+		"ES384": m.p384,
+		"ES512": m.p521,
+		"EdDSA": m.ed,
 	}
 	for pair := range strings.FieldsSeq("RS256/PS256 PS256/RS256 RS256/RS384 RS256/RS512 RS512/RS256 PS256/PS384 PS384/PS512 PS512/RS512 " +
 		"RS256/ES256 ES256/RS256 ES256/ES384 ES256/ES512 ES384/ES256 ES384/ES512 ES512/ES384 ES256/EdDSA EdDSA/ES256 EdDSA/RS256 RS256/EdDSA") {

@@ -13,7 +13,7 @@ import (
 )
 
 // headerRows are about what a header demands, points to or brings along: RFC 7515
-// section 4.1, RFC 7797, RFC 8725 sections 3.5, 3.6 and 3.10.
+// section 4.1, RFC 7797, RFC 8725 sections 2.9, 3.6 and 3.10.
 func headerRows(m *mint) []row {
 	visited := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m.tb.Errorf("a URL in a header was visited: %s", r.URL)
@@ -49,11 +49,21 @@ func headerRows(m *mint) []row {
 	})
 
 	for name, header := range map[string]edits{
-		"an unknown extension": {"crit": []string{"canary"}, "canary": 1}, "an extension that is not there": {"crit": []string{"canary"}},
-		"alg": {"crit": []string{"alg"}}, "exp": {"crit": []string{"exp"}, "exp": m.now.Unix()}, "b64": {"crit": []string{"b64"}, "b64": true},
-		"b64 that is false": {"crit": []string{"b64"}, "b64": false}, "nothing": {"crit": []string{}}, "an empty name": {"crit": []string{""}},
-		"null": {"crit": null}, "text": {"crit": "exp"}, "an object": {"crit": edits{}}, "false": {"crit": false}, "itself": {"crit": []string{"crit"}},
-		"a name twice": {"crit": []string{"exp", "exp"}, "exp": 1}, "a number": {"crit": []int{1}},
+		"an unknown extension":           {"crit": []string{"canary"}, "canary": 1},
+		"an extension that is not there": {"crit": []string{"canary"}},
+		"alg":                            {"crit": []string{"alg"}},
+		"exp":                            {"crit": []string{"exp"}, "exp": m.now.Unix()},
+		"b64":                            {"crit": []string{"b64"}, "b64": true},
+		"b64 that is false":              {"crit": []string{"b64"}, "b64": false},
+		"nothing":                        {"crit": []string{}},
+		"an empty name":                  {"crit": []string{""}},
+		"null":                           {"crit": null},
+		"text":                           {"crit": "exp"},
+		"an object":                      {"crit": edits{}},
+		"false":                          {"crit": false},
+		"itself":                         {"crit": []string{"crit"}},
+		"a name twice":                   {"crit": []string{"exp", "exp"}, "exp": 1},
+		"a number":                       {"crit": []int{1}},
 	} {
 		rows = append(rows, m.header("crit: "+name, header, validator.ErrMalformed))
 	}
@@ -94,16 +104,27 @@ func shapeRows(m *mint) []row {
 		attack("JWE by a password, two thousand million rounds", join(pbes2, s, c, c, s), validator.ErrType),
 		attack("JWE of three parts", join(jwe, c, s), validator.ErrAlgorithm),
 		attack("a header of JWE in a JWS", m.sign(`{"enc":"A256GCM",`+strings.Replace(headerText, "ES256", "RSA-OAEP", 1)[1:], m.payloadText(nil)), validator.ErrAlgorithm),
-		attack("the signature twice", join(h, c, s, s), bad), attack("three parts and a dot", join(h, c, s, ""), bad),
-		attack("a dot, and three parts", join("", h, c, s), opaque), attack("five good parts", join(h, c, s, c, s), bad),
-		attack("one part", c, opaque), attack("two parts", join(h, c), opaque), attack("the parts turned round", join(s, c, h), opaque),
-		attack("payload first", join(c, h, s), bad), attack("a detached payload", join(h, "", s), bad),
-		attack("no header", join("", c, s), opaque), attack("two dots", "..", opaque), attack("a thousand parts", strings.Repeat(c[:8]+".", 1000), bad),
+		attack("the signature twice", join(h, c, s, s), bad),
+		attack("three parts and a dot", join(h, c, s, ""), bad),
+		attack("a dot, and three parts", join("", h, c, s), opaque),
+		attack("five good parts", join(h, c, s, c, s), bad),
+		attack("one part", c, opaque),
+		attack("two parts", join(h, c), opaque),
+		attack("the parts turned round", join(s, c, h), opaque),
+		attack("payload first", join(c, h, s), bad),
+		attack("a detached payload", join(h, "", s), bad),
+		attack("no header", join("", c, s), opaque),
+		attack("two dots", "..", opaque),
+		attack("a thousand parts", strings.Repeat(c[:8]+".", 1000), bad),
 		attack("JSON, flattened", text(edits{"protected": h, "payload": c, "signature": s}), opaque),
 		attack("JSON, general", text(edits{"payload": c, "signatures": []edits{{"protected": h, "signature": s}, {"protected": h, "signature": s}}}), opaque),
 		attack("JSON with an unprotected header", text(edits{"protected": h, "header": edits{"alg": "none"}, "payload": c, "signature": s}), opaque),
-		attack("twice", m.good+m.good, bad), attack("twice, with a comma", m.good+","+m.good, bad), attack("in quotes", `"`+m.good+`"`, opaque),
-		attack("with a scheme of its own", "Bearer "+m.good, opaque), attack("escaped for a URL", strings.ReplaceAll(m.good, ".", "%2E"), opaque),
-		attack("SD-JWT", m.good+"~WyJjYW5hcnkiXQ~", bad), attack("with a fragment", m.good+"#canary", bad),
+		attack("twice", m.good+m.good, bad),
+		attack("twice, with a comma", m.good+","+m.good, bad),
+		attack("in quotes", `"`+m.good+`"`, opaque),
+		attack("with a scheme of its own", "Bearer "+m.good, opaque),
+		attack("escaped for a URL", strings.ReplaceAll(m.good, ".", "%2E"), opaque),
+		attack("SD-JWT", m.good+"~WyJjYW5hcnkiXQ~", bad),
+		attack("with a fragment", m.good+"#canary", bad),
 	}
 }

@@ -49,10 +49,10 @@ type house struct {
 
 	mu         sync.Mutex
 	authorizer middleware.Authorizer
-	keys       tokentest.Keys // of the issuer
-	later      time.Duration  // since the mint made its tokens
-	subjects   []string       // of those who were let in
-	reasons    []error        // that were logged
+	keys       validator.KeySource // the issuer's
+	later      time.Duration       // since the mint made its tokens
+	subjects   []string            // of those who were let in
+	reasons    []error             // that were logged
 	logged     strings.Builder
 }
 
@@ -112,7 +112,7 @@ func (h *house) Keys(ctx context.Context, kid, alg string) ([]crypto.PublicKey, 
 	return keys.Keys(ctx, kid, alg)
 }
 
-func (h *house) setKeys(keys tokentest.Keys) {
+func (h *house) setKeys(keys validator.KeySource) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.keys = keys
@@ -188,16 +188,20 @@ func (h *house) check(tb testing.TB, got answer, sent *request, want *outcome) {
 	}
 }
 
-// leak returns what text shows of the token, the proof and the claims that a client
-// sent; empty if nothing. Each claim that is the client's says canary.
+// leak returns what text shows of all that a client sent to be let in; empty if
+// nothing. Each claim that is the client's says canary.
 func leak(text string, sent *request) string {
 	const enough, most = 16, 4096 // bytes: what no text has by chance, and how far a huge token is searched
 	if strings.Contains(strings.ToLower(text), "canary") {
 		return "canary"
 	}
+	secrets := slices.Concat(sent.authorization, sent.proofs, []string{sent.visit.token, sent.visit.query, sent.visit.form})
+	for _, values := range sent.visit.fields {
+		secrets = append(secrets, values...)
+	}
 	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == '"' || r > '~' })
-	for _, secret := range slices.Concat(sent.authorization, sent.proofs) {
-		_, secret, _ = strings.Cut(secret[:min(len(secret), most)], " ")
+	for _, secret := range secrets {
+		secret = secret[:min(len(secret), most)]
 		for _, word := range words {
 			for i := range max(len(word)-enough+1, 0) {
 				if part := word[i : i+enough]; strings.Contains(secret, part) {
@@ -207,6 +211,33 @@ func leak(text string, sent *request) string {
 		}
 	}
 	return ""
+}
+
+// The search above finds what it is for.
+func TestLeak_Control(t *testing.T) {
+	t.Parallel()
+	m := newMint(t)
+	token := m.token(m.toKey())
+	visit := dpop(token, m.proof(token, nil))
+	visit.fields = map[string][]string{"Cookie": {"session=0123456789abcdefghij"}}
+	visit.query = "access_token=klmnopqrstuvwxyz0123"
+	sent := m.request(t, &visit, operation{"GET", "https://api.example.com", ""})
+	for name, text := range map[string]string{
+		"the token":          "no good: " + token,
+		"a part of it":       `error="` + token[200:220] + `"`,
+		"a part of a proof":  "(" + sent.proofs[0][300:330] + ")",
+		"a field":            "Cookie: 0123456789abcdefghij",
+		"the query":          "/orders?access_token=klmnopqrstuvwxyz0123",
+		"a claim":            "who is " + subject,
+		"a claim by letters": "CANARY-PRIVATE",
+	} {
+		if leak(text, sent) == "" {
+			t.Errorf("%s is not found", name)
+		}
+	}
+	if secret := leak(plain+` error="invalid_token" Content-Type: text/plain; charset=utf-8`, sent); secret != "" {
+		t.Errorf("%q is found where it is not", secret)
+	}
 }
 
 // reasonHandler keeps what is logged, and the errors by themselves.

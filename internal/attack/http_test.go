@@ -21,7 +21,12 @@ import (
 	"github.com/countermark/countermark/middleware/echoauth5"
 )
 
-var netHTTP = httpDoor("net/http", func(g *middleware.Guard, h *house) http.Handler {
+var (
+	netHTTP  = httpDoor("net/http", 1, netHandler)
+	netHTTP2 = httpDoor("net/http, HTTP/2", 2, netHandler)
+)
+
+func netHandler(g *middleware.Guard, h *house) http.Handler {
 	guard := g.RequireWith(h.needs)
 	if h.optional {
 		guard = g.Optional()
@@ -29,9 +34,9 @@ var netHTTP = httpDoor("net/http", func(g *middleware.Guard, h *house) http.Hand
 	mux := http.NewServeMux()
 	mux.Handle("/orders/{id}", guard(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { h.enter(req.Context()) })))
 	return mux
-})
+}
 
-var echo4 = httpDoor("Echo v4", func(g *middleware.Guard, h *house) http.Handler {
+var echo4 = httpDoor("Echo v4", 1, func(g *middleware.Guard, h *house) http.Handler {
 	guard := echoauth.RequireWith(g, h.needs)
 	if h.optional {
 		guard = echoauth.Optional(g)
@@ -44,7 +49,7 @@ var echo4 = httpDoor("Echo v4", func(g *middleware.Guard, h *house) http.Handler
 	return e
 })
 
-var echo5 = httpDoor("Echo v5", func(g *middleware.Guard, h *house) http.Handler {
+var echo5 = httpDoor("Echo v5", 1, func(g *middleware.Guard, h *house) http.Handler {
 	guard := echoauth5.RequireWith(g, h.needs)
 	if h.optional {
 		guard = echoauth5.Optional(g)
@@ -57,13 +62,14 @@ var echo5 = httpDoor("Echo v5", func(g *middleware.Guard, h *house) http.Handler
 	return e
 })
 
-// httpDoor is a door that a handler opens.
-func httpDoor(name string, handler func(*middleware.Guard, *house) http.Handler) door {
+// httpDoor is a door that a handler opens, for clients of the given version of HTTP.
+func httpDoor(name string, version int, handler func(*middleware.Guard, *house) http.Handler) door {
 	return door{name, httpKind, func(tb testing.TB, h *house) entrance {
 		tb.Helper()
 		g := middleware.New(h, &middleware.Options{Logger: h.logger()})
 		srv := httptest.NewUnstartedServer(handler(g, h))
 		srv.TLS = h.tls
+		srv.EnableHTTP2 = version == 2
 		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 		srv.StartTLS()
 		tb.Cleanup(srv.Close)
@@ -73,11 +79,16 @@ func httpDoor(name string, handler func(*middleware.Guard, *house) http.Handler)
 			knocks.Helper()
 			client := clients[r.visit.certificate]
 			if client == nil {
-				client = &http.Transport{TLSClientConfig: clientTLS(r)}
+				client = &http.Transport{TLSClientConfig: clientTLS(r), ForceAttemptHTTP2: version == 2}
 				clients[r.visit.certificate] = client
 				tb.Cleanup(client.CloseIdleConnections)
 			}
-			return send(knocks, client, url, r)
+			resp := send(knocks, client, url, r)
+			defer resp.Body.Close()
+			if resp.ProtoMajor != version && httpKind.sendable(r.authorization...) {
+				knocks.Errorf("the answer came by %s", resp.Proto)
+			}
+			return answerTo(knocks, resp)
 		}}
 	}}
 }
@@ -91,7 +102,7 @@ func clientTLS(r *request) *tls.Config {
 	return cfg
 }
 
-func send(tb testing.TB, client *http.Transport, url string, r *request) answer {
+func send(tb testing.TB, client *http.Transport, url string, r *request) *http.Response {
 	tb.Helper()
 	method, body := http.MethodGet, io.Reader(nil)
 	if r.visit.form != "" {
@@ -117,15 +128,15 @@ func send(tb testing.TB, client *http.Transport, url string, r *request) answer 
 		if err != nil {
 			tb.Fatal(err)
 		}
-		return answerTo(tb, resp)
+		return resp
 	}
 
 	// A client that does not care what a field may hold.
-	conn, err := tls.Dial("tcp", req.URL.Host, client.TLSClientConfig)
+	conn, err := tls.Dial("tcp", req.URL.Host, clientTLS(r))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer conn.Close()
+	tb.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n", req.URL.RequestURI(), req.URL.Host)
 	for _, value := range r.authorization {
 		fmt.Fprintf(conn, "Authorization: %s\r\n", value)
@@ -135,12 +146,11 @@ func send(tb testing.TB, client *http.Transport, url string, r *request) answer 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return answerTo(tb, resp)
+	return resp
 }
 
 func answerTo(tb testing.TB, resp *http.Response) answer {
 	tb.Helper()
-	defer resp.Body.Close()
 	text, err := httputil.DumpResponse(resp, true)
 	if err != nil {
 		tb.Fatal(err)

@@ -12,17 +12,38 @@ import (
 func keyRows(m *mint) []row {
 	var rows []row
 	for name, kid := range map[string]string{
-		"of nobody": "canary-other", "a path": "../../../../dev/null", "a file": "file:///etc/passwd", "SQL": "x' UNION SELECT 'canary'; --",
-		"a command": "|/bin/true;$(id)`id`", "a URL": "https://canary.example/jwks", "LDAP": "*)(uid=*))(|(uid=*", "NUL": "canary-kid\x00",
-		"NUL and more": "canary-kid\x00.pem", "in another case": "CANARY-KID", "with a space": "canary-kid ", "a prefix": "canary-ki",
-		"with a slash": "canary-kid/", "escaped for a URL": "canary%2Dkid", "with a letter of Cyrillic": "c\u0430nary-kid",
-		"with a zero-width space": "canary-kid\u200b", "of two lines": "canary-kid\r\nX: canary", "of 8 KiB": strings.Repeat("canary", 1365),
-		"a wildcard": "*", "a template": "{{.Kid}}${jndi:ldap://canary.example}", "a prototype": "__proto__", "a number in text": "0",
+		"of nobody":                 "canary-other",
+		"a path":                    "../../../../dev/null",
+		"a file":                    "file:///etc/passwd",
+		"SQL":                       "x' UNION SELECT 'canary'; --",
+		"a command":                 "|/bin/true;$(id)`id`",
+		"a URL":                     "https://canary.example/jwks",
+		"LDAP":                      "*)(uid=*))(|(uid=*",
+		"NUL":                       "canary-kid\x00",
+		"NUL and more":              "canary-kid\x00.pem",
+		"in another case":           "CANARY-KID",
+		"with a space":              "canary-kid ",
+		"a prefix":                  "canary-ki",
+		"with a slash":              "canary-kid/",
+		"escaped for a URL":         "canary%2Dkid",
+		"with a letter of Cyrillic": "c\u0430nary-kid",
+		"with a zero-width space":   "canary-kid\u200b",
+		"of two lines":              "canary-kid\r\nX: canary",
+		"of 8 KiB":                  strings.Repeat("canary", 1365),
+		"a wildcard":                "*",
+		"a template":                "{{.Kid}}${jndi:ldap://canary.example}",
+		"a prototype":               "__proto__",
+		"a number in text":          "0",
 	} {
 		rows = append(rows, m.header("kid "+name, edits{"kid": kid}, validator.ErrKey))
 	}
 	for name, kid := range map[string]any{
-		"null": null, "number": 0, "true": true, "array": []string{"canary-kid"}, "empty array": []string{}, "object": edits{"canary-kid": 1},
+		"null":        null,
+		"number":      0,
+		"true":        true,
+		"array":       []string{"canary-kid"},
+		"empty array": []string{},
+		"object":      edits{"canary-kid": 1},
 	} {
 		rows = append(rows, m.header("kid "+name, edits{"kid": kid}, validator.ErrMalformed))
 	}
@@ -51,6 +72,9 @@ func keyRows(m *mint) []row {
 	withdrawn("the key was replaced under its kid", tokentest.Keys{m.stranger}, validator.ErrSignature)
 	withdrawn("the key goes by another kid", tokentest.Keys{{ID: "canary-renamed", Alg: "ES256", Private: m.issuer.Private}}, validator.ErrKey)
 	withdrawn("the key is for another algorithm", tokentest.Keys{{ID: m.issuer.ID, Alg: "ES384", Private: m.issuer.Private}}, validator.ErrKey)
+	unreachable := row{name: "the keys are out of reach", brings: bearer(m.good), want: refused(validator.ErrUnavailable, 503).after(1)}
+	unreachable.then = func(h *house) { h.setKeys(outageError(0)) }
+	rows = append(rows, unreachable)
 	many := tokentest.Keys{}
 	for range 8 { // of which no more are tried (RFC 7515 appendix D)
 		many = append(many, m.stranger)

@@ -75,26 +75,45 @@ func replayRows(m *mint) []row {
 	}
 	sum := sha256.Sum256([]byte(token))
 	set("ath", map[string]any{
-		"hexadecimal": hex.EncodeToString(sum[:]), "padded": jose.Encode(sum[:]) + "=", "cut": jose.Encode(sum[:16]), "empty": "", "null": null,
-		"the token": token, "an array": []string{jose.Encode(sum[:])}, "with stray bits": strayed(jose.Encode(sum[:])),
+		"hexadecimal":     hex.EncodeToString(sum[:]),
+		"padded":          jose.Encode(sum[:]) + "=",
+		"cut":             jose.Encode(sum[:16]),
+		"empty":           "",
+		"null":            null,
+		"the token":       token,
+		"an array":        []string{jose.Encode(sum[:])},
+		"with stray bits": strayed(jose.Encode(sum[:])),
 	})
 	set("jti", map[string]any{"empty": "", "null": null, "number": 1, "array": []string{"canary"}, "object": edits{}})
 	set("iat", map[string]any{
-		"missing": nil, "null": null, "text": text(m.now.Unix()), "negative": -1, "zero": 0, "1e400": raw("1e400"), "array": []int64{m.now.Unix()},
-		"too old by a second": m.now.Add(-91 * time.Second).Unix(), "too far ahead by a second": m.now.Add(31 * time.Second).Unix(),
+		"missing":                   nil,
+		"null":                      null,
+		"text":                      text(m.now.Unix()),
+		"negative":                  -1,
+		"zero":                      0,
+		"1e400":                     raw("1e400"),
+		"array":                     []int64{m.now.Unix()},
+		"too old by a second":       m.now.Add(-91 * time.Second).Unix(),
+		"too far ahead by a second": m.now.Add(31 * time.Second).Unix(),
 	})
 	set("htm", map[string]any{"missing": nil, "empty": "", "null": null, "array": []string{"GET", "POST"}, "another": "DELETE", "any": "*"})
 	claim("htm is in lower case", func(claims edits) { claims["htm"] = strings.ToLower(claims["htm"].(string)) })
 	claim("htm has a space", func(claims edits) { claims["htm"] = claims["htm"].(string) + " " })
 	set("htu", map[string]any{"missing": nil, "empty": "", "null": null, "any": "*", "a path": "/orders/7", "another": "https://canary.example/orders/7", "array": []string{"https://127.0.0.1/orders/7"}})
 	for name, change := range map[string]func(string) string{
-		"with a slash": func(u string) string { return u + "/" }, "with a segment before": func(u string) string {
+		"with a slash": func(u string) string { return u + "/" },
+		"with a segment before": func(u string) string {
 			return u[:strings.LastIndexByte(u, '/')] + "/.." + u[strings.LastIndexByte(u, '/'):]
 		},
-		"with a user": func(u string) string { return strings.Replace(u, "://", "://canary@", 1) }, "with a host before": func(u string) string { return strings.Replace(u, "://", "://canary.example\\@", 1) },
-		"in upper case": strings.ToUpper, "with a slash that is escaped": func(u string) string { i := strings.LastIndexByte(u, '/'); return u[:i] + "%2F" + u[i+1:] },
-		"cut": func(u string) string { return u[:len(u)-1] }, "with a space": func(u string) string { return u + " " }, "with NUL": func(u string) string { return u + "\x00" },
-		"without a host": func(u string) string { return "https://" + u[strings.LastIndexByte(u, '/'):] }, "with a semicolon": func(u string) string { return u + ";x=1" },
+		"with a user":                  func(u string) string { return strings.Replace(u, "://", "://canary@", 1) },
+		"with a host before":           func(u string) string { return strings.Replace(u, "://", "://canary.example\\@", 1) },
+		"in upper case":                strings.ToUpper,
+		"with a slash that is escaped": func(u string) string { i := strings.LastIndexByte(u, '/'); return u[:i] + "%2F" + u[i+1:] },
+		"cut":                          func(u string) string { return u[:len(u)-1] },
+		"with a space":                 func(u string) string { return u + " " },
+		"with NUL":                     func(u string) string { return u + "\x00" },
+		"without a host":               func(u string) string { return "https://" + u[strings.LastIndexByte(u, '/'):] },
+		"with a semicolon":             func(u string) string { return u + ";x=1" },
 	} {
 		claim("htu is "+name, func(claims edits) { claims["htu"] = change(claims["htu"].(string)) })
 	}
@@ -111,14 +130,31 @@ func proofHeaderRows(m *mint, token string, good *visit) []row {
 	}
 	var rows []row
 	for name, header := range map[string]edits{
-		"typ is JWT": {"typ": "JWT"}, "typ is missing": {"typ": nil}, "typ has a parameter": {"typ": "dpop+jwt;v=1"}, "typ is an array": {"typ": []string{"dpop+jwt"}},
-		"alg is None": {"alg": "None"}, "alg is empty": {"alg": ""}, "alg is missing": {"alg": nil}, "alg is of another curve": {"alg": "ES384"}, "alg is RS256": {"alg": "RS256"},
-		"b64 is false": {"b64": false}, "jwk is a text": {"jwk": "canary"}, "jwk is null": {"jwk": null}, "jwk is empty": {"jwk": edits{}}, "jwk is an array": {"jwk": []any{jwk(func(edits) {})}},
-		"jwk is symmetric": {"jwk": edits{"kty": "oct", "k": "Y2FuYXJ5"}, "alg": "HS256"}, "jwk has a symmetric part": {"jwk": jwk(func(k edits) { k["k"] = "Y2FuYXJ5" })},
-		"jwk is private": {"jwk": jwk(func(k edits) { k["d"] = "Y2FuYXJ5" })}, "jwk is of another curve": {"jwk": jwk(func(k edits) { k["crv"] = "P-384" })},
-		"jwk is of secp256k1": {"jwk": jwk(func(k edits) { k["crv"] = "secp256k1" })}, "jwk is off its curve": {"jwk": jwk(func(k edits) { k["y"] = k["x"] })},
-		"jwk is padded": {"jwk": jwk(func(k edits) { k["x"] = k["x"].(string) + "=" })}, "jwk has its kty in lower case": {"jwk": jwk(func(k edits) { k["kty"] = "ec" })},
-		"jwk has KTY": {"jwk": jwk(func(k edits) { k["KTY"] = "EC" })}, "jwk is behind a URL": {"jwk": nil, "jku": "https://canary.example/jwks"}, "jwk is a kid": {"jwk": nil, "kid": "canary-kid"},
+		"typ is JWT":                    {"typ": "JWT"},
+		"typ is missing":                {"typ": nil},
+		"typ has a parameter":           {"typ": "dpop+jwt;v=1"},
+		"typ is an array":               {"typ": []string{"dpop+jwt"}},
+		"alg is None":                   {"alg": "None"},
+		"alg is empty":                  {"alg": ""},
+		"alg is missing":                {"alg": nil},
+		"alg is of another curve":       {"alg": "ES384"},
+		"alg is RS256":                  {"alg": "RS256"},
+		"b64 is false":                  {"b64": false},
+		"jwk is a text":                 {"jwk": "canary"},
+		"jwk is null":                   {"jwk": null},
+		"jwk is empty":                  {"jwk": edits{}},
+		"jwk is an array":               {"jwk": []any{jwk(func(edits) {})}},
+		"jwk is symmetric":              {"jwk": edits{"kty": "oct", "k": "Y2FuYXJ5"}, "alg": "HS256"},
+		"jwk has a symmetric part":      {"jwk": jwk(func(k edits) { k["k"] = "Y2FuYXJ5" })},
+		"jwk is private":                {"jwk": jwk(func(k edits) { k["d"] = "Y2FuYXJ5" })},
+		"jwk is of another curve":       {"jwk": jwk(func(k edits) { k["crv"] = "P-384" })},
+		"jwk is of secp256k1":           {"jwk": jwk(func(k edits) { k["crv"] = "secp256k1" })},
+		"jwk is off its curve":          {"jwk": jwk(func(k edits) { k["y"] = k["x"] })},
+		"jwk is padded":                 {"jwk": jwk(func(k edits) { k["x"] = k["x"].(string) + "=" })},
+		"jwk has its kty in lower case": {"jwk": jwk(func(k edits) { k["kty"] = "ec" })},
+		"jwk has KTY":                   {"jwk": jwk(func(k edits) { k["KTY"] = "EC" })},
+		"jwk is behind a URL":           {"jwk": nil, "jku": "https://canary.example/jwks"},
+		"jwk is a kid":                  {"jwk": nil, "kid": "canary-kid"},
 	} {
 		rows = append(rows, row{
 			name: "proof: " + name, control: good, want: wrong,
@@ -126,10 +162,14 @@ func proofHeaderRows(m *mint, token string, good *visit) []row {
 		})
 	}
 	for name, change := range map[string]func(string) string{
-		"unsigned": func(p string) string { return p[:strings.LastIndexByte(p, '.')+1] }, "four parts": func(p string) string { return p + ".AAAA" },
-		"padded": func(p string) string { return p + "=" }, "of zeros": func(p string) string { return p[:strings.LastIndexByte(p, '.')+1] + strings.Repeat("A", 86) },
-		"with a comma": func(p string) string { return p + "," + p }, "of 9 KiB": func(string) string { return strings.Repeat("A", 9<<10) },
-		"in two lines": func(p string) string { return p[:20] + " " + p[20:] }, "of dots": func(string) string { return strings.Repeat(".", 8<<10) },
+		"unsigned":     func(p string) string { return p[:strings.LastIndexByte(p, '.')+1] },
+		"four parts":   func(p string) string { return p + ".AAAA" },
+		"padded":       func(p string) string { return p + "=" },
+		"of zeros":     func(p string) string { return p[:strings.LastIndexByte(p, '.')+1] + strings.Repeat("A", 86) },
+		"with a comma": func(p string) string { return p + "," + p },
+		"of 9 KiB":     func(string) string { return strings.Repeat("A", 9<<10) },
+		"in two lines": func(p string) string { return p[:20] + " " + p[20:] },
+		"of dots":      func(string) string { return strings.Repeat(".", 8<<10) },
 	} {
 		rows = append(rows, row{name: "proof: " + name, control: good, want: wrong, brings: dpop(token, func(tb testing.TB, at operation) string {
 			tb.Helper()

@@ -30,8 +30,12 @@ func smugglingRows(m *mint) []row {
 	both.query = "access_token=" + m.good
 	elsewhere("the token in the query as well", both, malformed)
 	for name, query := range map[string]string{
-		"alone": "access_token=", "after others": "a=b&access_token=", "after a semicolon": "a=b;access_token=", "escaped": "access%5Ftoken=", "escaped in full": "%61ccess_token=",
-		"twice": "access_token=canary&access_token=",
+		"alone":             "access_token=",
+		"after others":      "a=b&access_token=",
+		"after a semicolon": "a=b;access_token=",
+		"escaped":           "access%5Ftoken=",
+		"escaped in full":   "%61ccess_token=",
+		"twice":             "access_token=canary&access_token=",
 	} {
 		elsewhere("the token in the query, "+name, visit{query: query + m.good}, malformed)
 	}
@@ -39,20 +43,40 @@ func smugglingRows(m *mint) []row {
 		elsewhere("the token in the query, "+name, visit{query: query + m.good}, none)
 	}
 
+	for _, scheme := range []string{
+		"Token", "JWT", "OAuth", "MAC", "Digest", "Negotiate", "GNAP", "Basic", "HOBA", "AWS4-HMAC-SHA256", "Bear", "BearerX", "Bearer:", "Bearer=", "Bearer,",
+		`"Bearer"`, "'Bearer", "<Bearer>", "B\u0435arer", "\uff22earer", "Bearer\u200b", "DPoP2", "D\u0420oP", "Authorization:Bearer",
+	} {
+		elsewhere("the scheme "+text(scheme), visit{scheme: scheme, token: m.good}, none)
+	}
 	for name, value := range map[string]string{
-		"a colon": "Bearer: " + m.good, "an equals sign": "Bearer=" + m.good, "a comma": "Bearer, " + m.good, "an escaped space": "Bearer%20" + m.good, "a plus": "Bearer+" + m.good,
-		"a tab": "Bearer\t" + m.good, "a no-break space": "Bearer\u00a0" + m.good, "no space": "Bearer" + m.good, "a letter of Cyrillic": "B\u0435arer " + m.good,
-		"a letter of full width": "\uff22earer " + m.good, "Token": "Token " + m.good, "JWT": "JWT " + m.good, "OAuth": "OAuth " + m.good, "MAC": "MAC " + m.good, "Digest": "Digest " + m.good,
-		"Negotiate": "Negotiate " + m.good, "quotes around it": `"Bearer" ` + m.good, "a quotation mark before": "'Bearer " + m.good + "'", "a comma before": ", Bearer " + m.good, "its own name before": "Authorization: Bearer " + m.good,
-		"GNAP": "GNAP " + m.good, "Basic with the token as password": "Basic OkJlYXJlcg==", "another scheme first": "Basic dXNlcjpwdw==, Bearer " + m.good,
+		"an escaped space":     "Bearer%20" + m.good,
+		"a plus":               "Bearer+" + m.good,
+		"a tab":                "Bearer\t" + m.good,
+		"a no-break space":     "Bearer\u00a0" + m.good,
+		"no space":             "Bearer" + m.good,
+		"a comma before":       ", Bearer " + m.good,
+		"its own name before":  "Authorization: Bearer " + m.good,
+		"another scheme first": "Basic dXNlcjpwdw==, Bearer " + m.good,
 	} {
 		elsewhere("a scheme with "+name, shows(value), none)
 	}
 	for name, value := range map[string]string{
-		"the scheme twice": "Bearer Bearer " + m.good, "another scheme after": "Bearer " + m.good + ", Basic dXNlcjpwdw==", "a parameter after": "Bearer " + m.good + `, realm="api"`,
-		"a challenge": `Bearer realm="api"`, "a semicolon": "Bearer " + m.good + ";v=1", "an ampersand": "Bearer " + m.good + "&x=1", "a tab after the space": "Bearer \t" + m.good, "a tab inside": "Bearer " + m.good[:9] + "\t" + m.good[9:],
-		"brackets": "Bearer <" + m.good + ">", "braces": "Bearer {" + m.good + "}", "a byte beyond ASCII": "Bearer " + m.good + "\xff", "a no-break space after": "Bearer " + m.good + "\u00a0",
-		"padding first": "Bearer =" + m.good, "a comma alone": "Bearer ,", "an at sign": "Bearer canary@" + m.good,
+		"the scheme twice":       "Bearer Bearer " + m.good,
+		"another scheme after":   "Bearer " + m.good + ", Basic dXNlcjpwdw==",
+		"a parameter after":      "Bearer " + m.good + `, realm="api"`,
+		"a challenge":            `Bearer realm="api"`,
+		"a semicolon":            "Bearer " + m.good + ";v=1",
+		"an ampersand":           "Bearer " + m.good + "&x=1",
+		"a tab after the space":  "Bearer \t" + m.good,
+		"a tab inside":           "Bearer " + m.good[:9] + "\t" + m.good[9:],
+		"brackets":               "Bearer <" + m.good + ">",
+		"braces":                 "Bearer {" + m.good + "}",
+		"a byte beyond ASCII":    "Bearer " + m.good + "\xff",
+		"a no-break space after": "Bearer " + m.good + "\u00a0",
+		"padding first":          "Bearer =" + m.good,
+		"a comma alone":          "Bearer ,",
+		"an at sign":             "Bearer canary@" + m.good,
 	} {
 		elsewhere("a token with "+name, shows(value), malformed)
 	}
@@ -70,8 +94,10 @@ func smugglingRows(m *mint) []row {
 	good := dpop(token, m.proof(token, nil))
 	const meant = "https://canary.example/orders/7"
 	for name, fields := range map[string]http.Header{
-		"X-Forwarded-Host": {"X-Forwarded-Host": {"canary.example"}, "X-Forwarded-Proto": {"https"}}, "Forwarded": {"Forwarded": {"host=canary.example;proto=https"}},
-		"X-Original-URL": {"X-Original-Url": {meant}, "X-Rewrite-Url": {meant}}, "X-Forwarded-Uri": {"X-Forwarded-Uri": {"/orders/7"}, "X-Forwarded-Prefix": {"/orders"}},
+		"X-Forwarded-Host": {"X-Forwarded-Host": {"canary.example"}, "X-Forwarded-Proto": {"https"}},
+		"Forwarded":        {"Forwarded": {"host=canary.example;proto=https"}},
+		"X-Original-URL":   {"X-Original-Url": {meant}, "X-Rewrite-Url": {meant}},
+		"X-Forwarded-Uri":  {"X-Forwarded-Uri": {"/orders/7"}, "X-Forwarded-Prefix": {"/orders"}},
 	} {
 		v := dpop(token, m.proof(token, func(_, claims edits) { claims["htu"] = meant }))
 		v.fields = fields

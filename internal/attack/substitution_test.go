@@ -8,7 +8,7 @@ import (
 )
 
 // substitutionRows are good tokens of another issuer or for another API: RFC 8725
-// sections 2.7, 2.8, 3.8 and 3.9, RFC 9068 section 5.
+// sections 2.7, 3.8 and 3.9, RFC 9068 section 5.
 func substitutionRows(m *mint) []row {
 	var rows []row
 	for name, other := range tokentest.LookAlikes(tokentest.Issuer) {

@@ -17,8 +17,10 @@ func timeRows(m *mint) []row {
 		m.claim("exp at the leeway's end", edits{"exp": at(-leeway)}, expired),
 		m.claim("exp a second past the leeway", edits{"exp": at(-leeway - time.Second)}, expired),
 		m.claim("exp long ago", edits{"exp": at(-1000 * time.Hour)}, expired),
-		m.claim("exp zero", edits{"exp": 0}, expired), m.claim("exp minus zero", edits{"exp": raw("-0")}, expired),
-		m.claim("exp a second after 1970", edits{"exp": 1}, expired), m.claim("exp tiny", edits{"exp": raw("1e-300")}, expired),
+		m.claim("exp zero", edits{"exp": 0}, expired),
+		m.claim("exp minus zero", edits{"exp": raw("-0")}, expired),
+		m.claim("exp a second after 1970", edits{"exp": 1}, expired),
+		m.claim("exp tiny", edits{"exp": raw("1e-300")}, expired),
 		m.claim("exp with an exponent, past", edits{"exp": raw("1e9")}, expired),
 		m.claim("nbf a second past the leeway", edits{"nbf": at(leeway + time.Second)}, early),
 		m.claim("nbf a fraction past the leeway", edits{"nbf": raw(text(at(leeway)) + ".001")}, early),
@@ -36,7 +38,10 @@ func timeRows(m *mint) []row {
 		{name: "exp with an exponent, to come", brings: bearer(m.token(edits{"exp": raw("2.5e11")})), want: passes()},
 	}
 	for name, step := range map[string]time.Duration{
-		"the very moment": 5*time.Minute + leeway, "a nanosecond after": 5*time.Minute + leeway + 1, "an hour": time.Hour, "a year": 8760 * time.Hour,
+		"the very moment":    5*time.Minute + leeway,
+		"a nanosecond after": 5*time.Minute + leeway + 1,
+		"an hour":            time.Hour,
+		"a year":             8760 * time.Hour,
 	} {
 		r := attack("expired meanwhile: "+name, m.good, expired)
 		r.then = func(h *house) { h.wait(step) }
@@ -53,15 +58,33 @@ func timeRows(m *mint) []row {
 	rows = append(rows, still, sooner, exact, future)
 	for _, name := range []string{"exp", "nbf", "iat", "auth_time"} {
 		for what, value := range map[string]string{
-			"text": `"4102444800"`, "a date": `"2099-01-01T00:00:00Z"`, "null": "null", "true": "true", "an array": "[4102444800]", "an object": `{"$date":4102444800}`,
-			"negative": "-1", "a negative fraction": "-0.5", "past 9999": "253402300800", "milliseconds": "4102444800000", "beyond 63 bits": "9223372036854775808",
-			"beyond 64 bits": "18446744073709551616", "wrapped to the present": text(m.now.Unix()) + "0000000000000", "1e400": "1e400", "-1e400": "-1e400",
-			"1e308": "1e308", "of 400 digits": "1" + strings.Repeat("0", 400), "NaN": "NaN", "Infinity": "Infinity", "hexadecimal": "0xF4865700", "with a leading zero": "04102444800",
-			"with a plus": "+4102444800", "with an open fraction": "4102444800.", "with an open exponent": "4e", "with underscores": "4_102_444_800", "a sum": "4102444800+1",
+			"text":                   `"4102444800"`,
+			"a date":                 `"2099-01-01T00:00:00Z"`,
+			"null":                   "null",
+			"true":                   "true",
+			"an array":               "[4102444800]",
+			"an object":              `{"$date":4102444800}`,
+			"negative":               "-1",
+			"a negative fraction":    "-0.5",
+			"past 9999":              "253402300800",
+			"milliseconds":           "4102444800000",
+			"beyond 63 bits":         "9223372036854775808",
+			"beyond 64 bits":         "18446744073709551616",
+			"wrapped to the present": text(m.now.Unix()) + "0000000000000",
+			"1e400":                  "1e400",
+			"-1e400":                 "-1e400",
+			"1e308":                  "1e308",
+			"of 400 digits":          "1" + strings.Repeat("0", 400),
+			"NaN":                    "NaN",
+			"Infinity":               "Infinity",
+			"hexadecimal":            "0xF4865700",
+			"with a leading zero":    "04102444800",
+			"with a plus":            "+4102444800",
+			"with an open fraction":  "4102444800.",
+			"with an open exponent":  "4e",
+			"with underscores":       "4_102_444_800",
+			"a sum":                  "4102444800+1",
 		} {
-			if name != "exp" && len(value) > 11 && value[0] != '"' { // the same for every date
-				continue
-			}
 			payload := strings.Replace(m.payloadText(edits{name: 31415926}), `"`+name+`":31415926`, `"`+name+`":`+value, 1)
 			rows = append(rows, attack(name+" is "+what, m.sign(headerText, payload), validator.ErrMalformed))
 		}

@@ -53,13 +53,21 @@ func typeRows(m *mint) []row {
 
 	// The same at an issuer that is asked (RFC 7662): what its answer says counts.
 	for name, answer := range map[string]edits{
-		"a refresh token": {"token_type": "refresh_token"}, "a refresh token, as Hydra says it": {"token_use": "refresh_token"},
-		"a refresh token, as Keycloak says it": {"typ": "Refresh"}, "an ID token, as Keycloak says it": {"typ": "ID"}, "a token of no kind": {"token_type": "N_A"},
+		"a refresh token":                      {"token_type": "refresh_token"},
+		"a refresh token, as Hydra says it":    {"token_use": "refresh_token"},
+		"a refresh token, as Keycloak says it": {"typ": "Refresh"},
+		"an ID token, as Keycloak says it":     {"typ": "ID"},
+		"a token of no kind":                   {"token_type": "N_A"},
 	} {
 		rows = append(rows, attack("opaque: the answer is about "+name, m.opaque(answer), wrong))
 	}
+	rows = append(rows, askedRows(m)...)
 	for name, answer := range map[string]edits{
-		"text": {"active": "true"}, "number": {"active": 1}, "missing": {"active": nil}, "null": {"active": null}, "in another case": {"active": nil, "Active": true},
+		"text":            {"active": "true"},
+		"number":          {"active": 1},
+		"missing":         {"active": nil},
+		"null":            {"active": null},
+		"in another case": {"active": nil, "Active": true},
 	} { // what cannot be read is no answer, and nobody is blamed
 		rows = append(rows, row{
 			name: "opaque: active is " + name, brings: bearer(m.opaque(answer)), want: refused(validator.ErrUnavailable, 503).after(1),
@@ -70,4 +78,33 @@ func typeRows(m *mint) []row {
 		attack("opaque: bound to a key that the answer leaves out", m.opaque(edits{"token_type": "DPoP"}), validator.ErrBinding),
 		attack("opaque: in base64 of a good token", strings.ReplaceAll(m.good, ".", "-"), validator.ErrInactive),
 	)
+}
+
+// askedRows are JWTs where nobody has keys, so that the issuer is asked about them:
+// it vouches for all that it signed, and would say active.
+func askedRows(m *mint) []row {
+	m.answer(m.good, nil)
+	vouched := func(token string, answer edits) string {
+		m.answer(token, answer)
+		return token
+	}
+	typed := func(typ string) string { return vouched(m.tokenWith(edits{"typ": typ}, nil), nil) }
+	rows := []row{
+		attack("asked about a logout token", typed("logout+jwt"), validator.ErrType),
+		attack("asked about a DPoP proof", typed("dpop+jwt"), validator.ErrType),
+		attack("asked about an introspection answer", typed("token-introspection+jwt"), validator.ErrType),
+		attack("asked about a type with a parameter", typed("at+jwt;v=1"), validator.ErrType),
+		attack("asked about a token for another API", vouched(m.token(edits{"jti": "canary-3"}), edits{"aud": "https://canary.example"}), validator.ErrAudience),
+		attack("asked about a token of another issuer", vouched(m.token(edits{"jti": "canary-4"}), edits{"iss": otherIssuer}), validator.ErrIssuer),
+		{
+			name: "asked about a bound token", brings: bearer(vouched(m.token(edits{"jti": "canary-5"}), m.toKey())),
+			want: dpopRefused(validator.ErrBinding, "invalid_token"),
+		},
+		attack("asked about a token that nobody signed", join(parts(m.good)[0], parts(m.good)[1], ""), validator.ErrInactive),
+		attack("asked about a token by a stranger", m.tokenBy(m.stranger, nil, nil), validator.ErrInactive),
+	}
+	for i := range rows {
+		rows[i].policy = func(c *validator.Config) { c.Keys = nil }
+	}
+	return rows
 }
