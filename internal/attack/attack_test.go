@@ -172,7 +172,7 @@ func checkGroups(t *testing.T, all []group) {
 		}
 	}
 	t.Logf("%d rows; %d attacks; %d refusals reach Validate", len(names), attacks, direct)
-	if attacks < 1000 || direct < 1000 {
+	if attacks < 1140 || direct < 1160 {
 		t.Errorf("%d attacks, %d refusals at Validate; there were more", attacks, direct)
 	}
 }
