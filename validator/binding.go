@@ -20,14 +20,13 @@ type confirmation struct {
 type confirmationMethod int
 
 const (
-	unconfirmed    confirmationMethod = iota
-	confirmJWK                        // jkt: a DPoP key, RFC 9449 section 6
-	confirmX509                       // x5t#S256: a client certificate, RFC 8705 section 3.1
-	confirmUnknown                    // another method, or several: nobody here can confirm it
+	confirmUnknown confirmationMethod = iota // another method, or several: nobody here can confirm it
+	confirmJWK                               // jkt: a DPoP key, RFC 9449 section 6
+	confirmX509                              // x5t#S256: a client certificate, RFC 8705 section 3.1
 )
 
-func parseConfirmation(val strictjson.Value) confirmation {
-	var found confirmation
+func parseConfirmation(val strictjson.Value) *confirmation {
+	found := new(confirmation)
 	members := 0
 	err := strictjson.Object(string(val), func(name string, val strictjson.Value) error {
 		members++
@@ -45,8 +44,8 @@ func parseConfirmation(val strictjson.Value) confirmation {
 		found.thumbprint = [sha256.Size]byte(thumbprint)
 		return nil
 	})
-	if err != nil || members != 1 || found.method == unconfirmed {
-		return confirmation{method: confirmUnknown}
+	if err != nil || members != 1 || found.method == confirmUnknown {
+		return new(confirmation)
 	}
 	return found
 }
@@ -71,27 +70,28 @@ func (c *Credentials) challenged(err error, bindingRequired bool) error {
 
 // checkBinding refuses a bound token whose key was not shown. A bound token
 // never passes as bearer, an unbound one never as DPoP (RFC 9449 section 7.1),
-// which comes with a proof to spend.
-func (v *Validator) checkBinding(t *Token, c *Credentials) (proof dpop.Proof, err error) {
-	switch t.bound.method {
-	case unconfirmed:
+// which comes with a proof to spend: nil for the others.
+func (v *Validator) checkBinding(t *Token, c *Credentials) (*dpop.Proof, error) {
+	if t.bound == nil {
 		if c.isDPoP() || v.cfg.RequireBinding {
-			return proof, NewError(ErrBinding, "the token is not bound")
+			return nil, NewError(ErrBinding, "the token is not bound")
 		}
-		return proof, nil
+		return nil, nil //nolint:nilnil // there is none to spend
+	}
+	switch t.bound.method {
 	case confirmX509:
 		if c.isDPoP() || c.Certificate == nil || !t.bound.is(sha256.Sum256(c.Certificate.Raw)) {
-			return proof, NewError(ErrBinding, "not the client certificate of the token")
+			return nil, NewError(ErrBinding, "not the client certificate of the token")
 		}
-		return proof, nil
+		return nil, nil //nolint:nilnil // as above
 	case confirmJWK:
 		if !c.isDPoP() {
 			e := NewError(ErrBinding, "a DPoP-bound token shown as bearer")
 			e.Schemes = []string{"DPoP"}
-			return proof, e
+			return nil, e
 		}
 		return v.checkProof(t, c)
 	default:
-		return proof, NewError(ErrBinding, "cnf: unknown, or more than one")
+		return nil, NewError(ErrBinding, "cnf: unknown, or more than one")
 	}
 }

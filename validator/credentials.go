@@ -85,8 +85,8 @@ func (r *Requirement) met(t *Token, now func() time.Time, leeway time.Duration) 
 	}
 	acrMet := len(r.ACR) == 0 || t.acr != "" && slices.Contains(r.ACR, t.acr)
 	ageMet := r.AuthMaxAge == 0
-	if !ageMet && !t.authTime.IsZero() {
-		age := now().Sub(t.authTime)
+	if !ageMet && t.authTime != "" {
+		age := now().Sub(t.AuthTime())
 		ageMet = age-leeway <= r.AuthMaxAge && age >= -leeway
 	}
 	if !acrMet || !ageMet {

@@ -3,7 +3,11 @@ package validator
 // Remembers reports whether a token is found without its signature being verified.
 func (v *Validator) Remembers(token string) bool {
 	j, ok := parseJWS(token)
-	return ok && v.memory.tokens != nil && v.memory.find(hashSignature(&j), &j) != nil
+	if !ok {
+		return false
+	}
+	at := v.memory.place(&j)
+	return v.memory.find(&at) != nil
 }
 
 // Remembered returns how many are.
@@ -15,8 +19,9 @@ func (v *Validator) Remembered() int {
 // RememberedTexts returns what the memory keeps of a token.
 func (v *Validator) RememberedTexts(token string) []string {
 	j, _ := parseJWS(token)
-	r := v.memory.find(hashSignature(&j), &j)
-	return []string{r.header.text, r.encoded, r.token.claims}
+	at := v.memory.place(&j)
+	r := v.memory.find(&at)
+	return []string{r.header.text, r.text, r.token.claims}
 }
 
 // Headers returns how many headers are known.

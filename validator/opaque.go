@@ -43,7 +43,7 @@ func (v *Validator) lookAgain(ctx context.Context, token string, t *Token) (*Tok
 	if err := v.enforce(&p); err != nil {
 		return nil, err
 	}
-	if p.token.Bound() && p.token.bound != t.bound {
+	if p.token.Bound() && (!t.Bound() || *p.token.bound != *t.bound) {
 		return nil, NewError(ErrBinding, "the answer binds the token to another key")
 	}
 	narrowed := newToken()

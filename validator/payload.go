@@ -40,14 +40,13 @@ var claimNames = [...]string{"iss", "aud", "exp", "sub", "client_id", "iat", "jt
 // payload is what a JWT's payload or an introspection answer says, each claim of
 // its right type and none of them judged yet.
 type payload struct {
-	token      *Token
-	has        claimSet // the claims that are there; of sub, client_id and jti, those not empty
-	forUs      bool     // aud has one of Config.Audiences
-	active     bool     // introspection only, as the next
-	otherwise  bool     // it says that it is about no access token
-	isDPoP     bool     // it says that the token is bound
-	notBefore  time.Time
-	scopesFrom int // which of Config.ScopeClaims holds the scopes
+	token     *Token
+	has       claimSet // the claims that are there; of sub, client_id and jti, those not empty
+	forUs     bool     // aud has one of Config.Audiences
+	active    bool     // introspection only, as the next
+	otherwise bool     // it says that it is about no access token
+	isDPoP    bool     // it says that the token is bound
+	notBefore time.Time
 }
 
 // parse reads the claims strictly: data is one JSON object, and what is
@@ -57,7 +56,8 @@ type payload struct {
 func (v *Validator) parse(claims string, answer bool) (payload, error) {
 	t := newToken()
 	t.claims = claims
-	p := payload{token: t, scopesFrom: len(v.cfg.ScopeClaims)}
+	p := payload{token: t}
+	scopesFrom := len(v.cfg.ScopeClaims) // which of them has the scopes
 	err := strictjson.Object(claims, func(name string, val strictjson.Value) error {
 		if answer && val.IsNull() && describes(name) {
 			return nil // some issuers write so what they do not know
@@ -80,13 +80,15 @@ func (v *Validator) parse(claims string, answer bool) (payload, error) {
 			p.forUs, ok = names(val, v.cfg.Audiences)
 			p.has |= claimAudience
 		case "exp":
-			ok = p.date(claimExpiry, &t.expiry, val)
+			t.expiry, ok = p.date(claimExpiry, val)
 		case "iat":
-			ok = p.date(claimIssuedAt, &t.issuedAt, val)
+			t.issuedAt = val
+			_, ok = p.date(claimIssuedAt, val)
 		case "nbf":
-			ok = p.date(0, &p.notBefore, val)
+			p.notBefore, ok = p.date(0, val)
 		case "auth_time":
-			ok = p.date(0, &t.authTime, val)
+			t.authTime = val
+			_, ok = p.date(0, val)
 		case "cnf":
 			ok = true
 			t.bound = parseConfirmation(val)
@@ -107,8 +109,8 @@ func (v *Validator) parse(claims string, answer bool) (payload, error) {
 				continue
 			}
 			var list []string
-			if list, ok = scopes(val); i < p.scopesFrom {
-				t.scopes, p.scopesFrom = list, i
+			if list, ok = scopes(val); i < scopesFrom {
+				t.scopes, scopesFrom = list, i
 				p.has |= claimScope
 			}
 		}
@@ -167,10 +169,9 @@ func (p *payload) text(claim claimSet, to *string, val strictjson.Value) (ok boo
 	return ok
 }
 
-func (p *payload) date(claim claimSet, to *time.Time, val strictjson.Value) (ok bool) {
-	*to, ok = jose.NumericDate(val)
+func (p *payload) date(claim claimSet, val strictjson.Value) (time.Time, bool) {
 	p.has |= claim
-	return ok
+	return jose.NumericDate(val)
 }
 
 // names reports whether an aud, which is a string or an array of strings (RFC 7519

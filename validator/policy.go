@@ -13,18 +13,18 @@ import (
 // Authorize judges the credentials of a request and whether they meet the
 // requirement r. An error is an [*Error].
 func (v *Validator) Authorize(ctx context.Context, c Credentials, r Requirement) (*Token, error) {
-	t, err := v.authorize(ctx, &c, r)
+	t, err := v.authorize(ctx, &c, &r)
 	if err != nil {
 		return nil, c.challenged(err, v.ready() && v.cfg.RequireBinding)
 	}
 	return t, nil
 }
 
-func (v *Validator) authorize(ctx context.Context, c *Credentials, r Requirement) (*Token, error) {
+func (v *Validator) authorize(ctx context.Context, c *Credentials, r *Requirement) (*Token, error) {
 	if !v.ready() {
 		return nil, NewError(ErrUnavailable, "not made by New")
 	}
-	if err := c.missing(&r); err != nil {
+	if err := c.missing(r); err != nil {
 		return nil, err
 	}
 	if r.AuthMaxAge < 0 {
@@ -81,19 +81,16 @@ func (v *Validator) judge(ctx context.Context, token string, fresh bool) (t *Tok
 	}
 }
 
-// verify is the policy for JWTs.
+// verify is the policy for JWTs. Whether a signature verified may be remembered; all
+// else is judged each time.
 func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
-	var id signatureHash
-	var t verified
-	var known bool
-	var err error
-	remembers := v.memory.tokens != nil && len(j.signature) <= maxSignature
-	if remembers {
-		id = hashSignature(j)
-		t, known, err = v.recall(ctx, id, j)
-	}
+	at := v.memory.place(j)
+	t, err := v.recall(ctx, &at)
+	known := t != nil
 	if !known && err == nil {
-		t, err = v.verifyAnew(ctx, j)
+		var anew verified
+		anew, err = v.verifyAnew(ctx, j)
+		t = &anew
 	}
 	if err == nil {
 		err = v.enforce(&t.payload) // the audience and the time
@@ -101,8 +98,8 @@ func (v *Validator) verify(ctx context.Context, j *jws) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !known && remembers {
-		v.memory.add(id, j, t)
+	if !known {
+		v.memory.add(&at, t)
 	}
 	return t.token, nil
 }
@@ -178,7 +175,7 @@ func (v *Validator) verifySignature(ctx context.Context, h *header, j *jws) (cry
 		return nil, NewError(ErrKey, "")
 	}
 	for _, key := range keys {
-		if h.method.Verify(j.input, signature, key) == nil {
+		if h.method.Verify(j.input(), signature, key) == nil {
 			return key, nil
 		}
 	}
@@ -201,7 +198,7 @@ func (v *Validator) enforce(p *payload) error {
 	switch {
 	case p.otherwise:
 		return NewError(ErrType, "the answer is about another kind of token")
-	case p.isDPoP && t.bound.method == unconfirmed:
+	case p.isDPoP && t.bound == nil:
 		return NewError(ErrBinding, "the answer does not name the key")
 	case p.has&claimIssuer != 0 && t.issuer != v.cfg.Issuer:
 		return NewError(ErrIssuer, "")

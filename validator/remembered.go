@@ -18,6 +18,7 @@ import (
 const (
 	defaultCacheSize = 10_000
 	maxSignature     = (jose.MaxRSABits/8*8 + 5) / 6 // characters: no longer one verifies
+	threeBlocks      = 3*sha256.BlockSize - 9        // bytes, which SHA-256 hashes in three blocks
 )
 
 // verified is a JWT whose signature verified.
@@ -27,23 +28,17 @@ type verified struct {
 	key    crypto.PublicKey // that verified it
 }
 
-// remembered is a verified JWT that is kept. Its own signature is not, so that
-// nobody who reads the memory finds a token to use.
+// remembered is a verified JWT that is kept, but for the end of its signature, so
+// that nobody who reads the memory finds a token to use.
 type remembered struct {
 	verified
-	encoded string // the payload part
+	text string // between the header and that end
 }
 
-// signatureHash names a JWT to the memory. It does not cover what is signed, which
-// find compares: hashing that as well would cost more than all else.
-type signatureHash [sha256.Size]byte
-
-func hashSignature(j *jws) signatureHash { return jose.SHA256(j.signature) }
-
-// memory is the verified JWTs of a Validator; only those that it accepted get
-// there, so that tokens which somebody made up push nobody's out.
+// memory is the verified JWTs of a Validator. Only those that it accepted get there,
+// so that tokens which somebody made up push nobody's out.
 type memory struct {
-	tokens *otter.Cache[signatureHash, *remembered] // nil: none
+	tokens *otter.Cache[[sha256.Size]byte, *remembered] // by the hash of that end; nil: none
 }
 
 // newMemory has no goroutine: what upkeep there is runs on the one that causes it.
@@ -51,37 +46,67 @@ func newMemory(size int) memory {
 	if size < 0 {
 		return memory{}
 	}
-	return memory{otter.Must(&otter.Options[signatureHash, *remembered]{
+	return memory{otter.Must(&otter.Options[[sha256.Size]byte, *remembered]{
 		MaximumSize: size,
 		Executor:    func(upkeep func()) { upkeep() },
 	})}
 }
 
-// find returns the JWT that j is byte for byte, nil if it is not known.
-func (m memory) find(id signatureHash, j *jws) *remembered {
-	r, ok := m.tokens.GetIfPresent(id)
-	if !ok || r.encoded != j.payload || r.header.text != j.header {
+// A place is where a JWT is in the memory, if it is: nothing less than the JWT itself.
+type place struct {
+	header, text string
+	end          [sha256.Size]byte
+	ok           bool // there is a memory, and the JWT could be there
+}
+
+// place hashes the end of the signature: all of it, but with RSA, where that would
+// take longer than all else together, half of it at least. What comes before is
+// compared. From one half nobody finds the other, not even for a public exponent of
+// 3, where two thirds would have to be known (Coppersmith, 1997).
+func (m memory) place(j *jws) place {
+	length := len(j.signature)
+	if m.tokens == nil || length > maxSignature {
+		return place{}
+	}
+	hashed := max(length/2, min(length, threeBlocks))
+	return place{
+		header: j.header,
+		text:   j.token[len(j.header)+1 : len(j.token)-hashed],
+		end:    jose.SHA256(j.signature[length-hashed:]),
+		ok:     true,
+	}
+}
+
+// find returns the JWT that is at, nil if there is none.
+func (m memory) find(at *place) *remembered {
+	if !at.ok {
+		return nil
+	}
+	r, ok := m.tokens.GetIfPresent(at.end)
+	if !ok || r.text != at.text || r.header.text != at.header {
 		return nil
 	}
 	return r
 }
 
-func (m memory) add(id signatureHash, j *jws, t verified) {
-	m.tokens.Set(id, &remembered{t, strings.Clone(j.payload)}) // j may be a part of a request's header block
+func (m memory) add(at *place, t *verified) {
+	if at.ok {
+		m.tokens.Set(at.end, &remembered{*t, strings.Clone(at.text)}) // which may be a part of a request's header block
+	}
 }
 
-// recall finds a JWT that was verified before. It counts for as long only as the
-// issuer has the key.
-func (v *Validator) recall(ctx context.Context, id signatureHash, j *jws) (t verified, ok bool, err error) {
-	r := v.memory.find(id, j)
+// recall returns the JWT that is at, nil if it has to be verified: it counts for as
+// long only as the issuer has its key.
+func (v *Validator) recall(ctx context.Context, at *place) (*verified, error) {
+	r := v.memory.find(at)
 	if r == nil {
-		return t, false, nil
+		return nil, nil //nolint:nilnil // documented
 	}
 	keys, err := v.keys(ctx, r.header)
 	if err != nil || !slices.ContainsFunc(keys, r.verifiedBy) {
-		return t, false, err
+		return nil, err
 	}
-	return r.verified, true, nil
+	return &r.verified, nil
 }
 
 // verifiedBy reports whether key is the one that verified t: the same pointer, as

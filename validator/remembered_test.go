@@ -216,13 +216,35 @@ func TestRemembered_CacheSize(t *testing.T) {
 // What is kept of a token is no token: who reads the memory finds none to use.
 func TestRemembered_NoUsableToken(t *testing.T) {
 	t.Parallel()
-	v := newValidator(t, nil)
-	token := minted(nil, nil)
-	accept(t, v, token)
-	signature := parts(token)[2]
-	for _, text := range v.RememberedTexts(token) {
-		if strings.Contains(text, signature) {
-			t.Error("the signature is kept")
+	for alg, least := range map[string]int{"RS256": 171, "ES256": 86, "EdDSA": 86} { // characters that are not kept
+		v := newValidator(t, nil)
+		token := minted(edits{"alg": alg}, nil)
+		accept(t, v, token)
+		signature := parts(token)[2]
+		for _, text := range v.RememberedTexts(token) {
+			if strings.Contains(text, "."+signature[:len(signature)-least+4]) || strings.Contains(text, signature[len(signature)-least:]) {
+				t.Errorf("%s: so much of the signature is kept that somebody may find the rest", alg)
+			}
+		}
+	}
+}
+
+func TestRemembered_AnotherSignatureIsAnotherToken(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		v := newValidator(t, nil)
+		token := minted(edits{"alg": alg}, nil)
+		accept(t, v, token)
+		for i := strings.LastIndex(token, ".") + 1; i < len(token); i++ {
+			other := byte('A')
+			if token[i] == other {
+				other = 'B'
+			}
+			if changed := token[:i] + string(other) + token[i+1:]; v.Remembers(changed) {
+				t.Fatalf("%s: changed at %d of %d", alg, i, len(token))
+			} else if _, err := v.Validate(t.Context(), changed); err == nil {
+				t.Fatalf("%s: accepted, changed at %d of %d", alg, i, len(token))
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/countermark/countermark/internal/jose"
 	"github.com/countermark/countermark/internal/strictjson"
 )
 
@@ -24,12 +25,12 @@ type Token struct {
 type content struct {
 	issuer, subject, clientID, id, acr string
 
-	audience                   strictjson.Value // read when it is asked for
-	scopes                     []string
-	expiry, issuedAt, authTime time.Time
+	audience, issuedAt, authTime strictjson.Value // read when they are asked for
+	scopes                       []string
+	expiry                       time.Time
 
-	bound  confirmation
-	claims string // the JSON object that all of it stands in
+	bound  *confirmation // nil for a bearer token
+	claims string        // the JSON object that all of it stands in
 }
 
 // Issuer returns the iss claim (RFC 7519 section 4.1.1).
@@ -67,11 +68,11 @@ func (t *Token) Expiry() time.Time { return t.get().expiry }
 
 // IssuedAt returns the iat claim (RFC 7519 section 4.1.6). Zero if the token has
 // none.
-func (t *Token) IssuedAt() time.Time { return t.get().issuedAt }
+func (t *Token) IssuedAt() time.Time { return date(t.get().issuedAt) }
 
 // AuthTime returns the auth_time claim (RFC 9068 section 2.2.1): when the user
 // signed in. Zero if the token has none.
-func (t *Token) AuthTime() time.Time { return t.get().authTime }
+func (t *Token) AuthTime() time.Time { return date(t.get().authTime) }
 
 // ACR returns the acr claim (RFC 9068 section 2.2.1): the authentication context
 // that the sign-in reached. Empty if the token has none.
@@ -79,7 +80,7 @@ func (t *Token) ACR() string { return t.get().acr }
 
 // Bound reports whether the token was worth something only together with a key
 // (RFC 7800), which the request showed: a DPoP key or a client certificate.
-func (t *Token) Bound() bool { return t.get().bound.method != unconfirmed }
+func (t *Token) Bound() bool { return t.get().bound != nil }
 
 // String says nothing of the token: claims are the user's. Use the methods.
 func (t *Token) String() string { return "validator.Token(redacted)" }
@@ -105,6 +106,12 @@ func (t *Token) get() *content {
 		return &content{}
 	}
 	return t.content
+}
+
+// date returns the time of a NumericDate that parse found good, or of none.
+func date(v strictjson.Value) time.Time {
+	d, _ := jose.NumericDate(v)
+	return d
 }
 
 type contextKey struct{}

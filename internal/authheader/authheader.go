@@ -51,18 +51,27 @@ func Read(values []string) (scheme, token string, err error) {
 // b64token.
 func isToken68(s string) bool {
 	body := strings.TrimRight(s, "=")
-	for i := range len(body) {
-		if !token68[body[i]] {
-			return false
-		}
+	if body == "" {
+		return false
 	}
-	return body != ""
+	wrong := byte(0)
+	for ; len(body) >= 8; body = body[8:] { // it is done for every request: a loop of one would take twice as long
+		wrong |= notToken68[body[0]] | notToken68[body[1]] | notToken68[body[2]] | notToken68[body[3]] |
+			notToken68[body[4]] | notToken68[body[5]] | notToken68[body[6]] | notToken68[body[7]]
+	}
+	for i := range len(body) {
+		wrong |= notToken68[body[i]]
+	}
+	return wrong == 0
 }
 
-// token68 has the characters of isToken68, but for the equals signs at its end.
-var token68 = func() (is [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
-		is[c] = true
+// notToken68 is 1 for what is no character of isToken68; the equals signs at its end
+// are not looked for here.
+var notToken68 = func() (not [256]byte) {
+	for c := range not {
+		if strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/", byte(c)) < 0 {
+			not[c] = 1
+		}
 	}
-	return is
+	return not
 }()

@@ -41,9 +41,10 @@ func oneByOne(name string, piece func(i int) error) contender {
 	}}
 }
 
-// A race has contenders do the same pieces of work by turns, so that whatever
-// else the machine does meanwhile is about the same for all of them. What counts
-// is the ratio to the first contender, the reference, in the same round.
+// A race has contenders do the same pieces of work by turns. The first of them is
+// the reference, and does its batch before and after each of the others: what
+// counts is a contender's time by the mean of the two beside it, so that whatever
+// else the machine does meanwhile is about the same for both.
 //
 // Garbage is collected when it is due, and its cost counts: the heap is small and a
 // round long, so that everybody's garbage of a round is several collections, and
@@ -68,8 +69,9 @@ func (r *race) run(ctx context.Context, how effort) ([]result, error) {
 		return nil, err
 	}
 	seconds := make([][]float64, len(r.contenders)) // a piece, by contender and round
+	beside := make([][]float64, len(r.contenders))  // the reference at the same time
 	for round := range how.rounds {
-		sums := make([]float64, len(r.contenders))
+		sums, limits := make([]float64, len(r.contenders)), make([]float64, len(r.contenders))
 		for lap := range how.laps {
 			if err := ctx.Err(); err != nil {
 				return nil, err
@@ -77,16 +79,32 @@ func (r *race) run(ctx context.Context, how effort) ([]result, error) {
 			if err := r.ready(n); err != nil {
 				return nil, err
 			}
+			before, err := r.contenders[0].time(n)
+			if err != nil {
+				return nil, err
+			}
 			for _, c := range turns(len(r.contenders), round*how.laps+lap) {
+				if c == 0 {
+					sums[0] += before
+					limits[0] += before
+					continue
+				}
 				took, err := r.contenders[c].time(n)
 				if err != nil {
 					return nil, err
 				}
+				after, err := r.contenders[0].time(n)
+				if err != nil {
+					return nil, err
+				}
 				sums[c] += took
+				limits[c] += (before + after) / 2
+				before = after
 			}
 		}
 		for c, sum := range sums {
 			seconds[c] = append(seconds[c], sum/float64(how.laps))
+			beside[c] = append(beside[c], limits[c]/float64(how.laps))
 		}
 	}
 	if err := r.ready(counted + 1); err != nil { // one is done before the count
@@ -100,7 +118,7 @@ func (r *race) run(ctx context.Context, how effort) ([]result, error) {
 		}
 		results[i] = result{
 			name: c.name, micros: median(seconds[i]) * 1e6,
-			toFirst: spreadOf(ratios(seconds[i], seconds[0])), allocs: allocs,
+			toFirst: spreadOf(ratios(seconds[i], beside[i])), allocs: allocs,
 		}
 	}
 	return results, nil

@@ -104,8 +104,9 @@ func (r *report) document() string {
 	if r.short {
 		s.WriteString("**By `-short`, which shows that everything works: its figures do not count.**\n")
 	}
-	s.WriteString("\nContenders do the same work by turns, in short batches and changing order. Garbage is collected when it is due. " +
-		"Every ratio is to the reference in the same round of the same run; " +
+	s.WriteString("\nContenders do the same work by turns, in short batches and changing order, and the reference before and after each. " +
+		"Garbage is collected when it is due. " +
+		"Every ratio is to the reference at the same time; " +
 		"given are the median of the rounds and, in brackets, the bounds of their middle half. " +
 		"The reference is measured twice: how far the second one is from 1 is the noise, and differences below that say nothing. ")
 	if len(r.noise) > 0 {
