@@ -172,7 +172,7 @@ func checkGroups(t *testing.T, all []group) {
 		}
 	}
 	t.Logf("%d rows; %d attacks; %d refusals reach Validate", len(names), attacks, direct)
-	if attacks < 1140 || direct < 1160 {
+	if attacks < 1200 || direct < 1220 {
 		t.Errorf("%d attacks, %d refusals at Validate; there were more", attacks, direct)
 	}
 }
@@ -195,6 +195,7 @@ func groups(m *mint) []group {
 
 		{"algorithms", algorithmRows(m), false},
 		{"signatures", signatureRows(m), false},
+		{"remembered", rememberedRows(m), false},
 		{"keys", keyRows(m), false},
 		{"headers", headerRows(m), false},
 		{"JSON", jsonRows(m), false},
