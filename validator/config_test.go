@@ -26,6 +26,7 @@ func TestNew_ErrorsNameTheField(t *testing.T) {
 		"leeway of 5 min and more": {func(c *validator.Config) { c.Leeway = 5*time.Minute + 1 }, "Config.Leeway"},
 		"a negative proof age":     {func(c *validator.Config) { c.ProofAge = -1 }, "Config.ProofAge"},
 		"a proof age past 1 h":     {func(c *validator.Config) { c.ProofAge = time.Hour + 1 }, "Config.ProofAge"},
+		"scopes in the subject":    {func(c *validator.Config) { c.ScopeClaims = []string{"scope", "sub"} }, "Config.ScopeClaims"},
 		"a short nonce key":        {func(c *validator.Config) { c.NonceKey = make([]byte, 31) }, "Config.NonceKey"},
 		"algorithm none":           {func(c *validator.Config) { c.Algorithms = []string{"ES256", "none"} }, "Config.Algorithms"},
 		"algorithm HS256":          {func(c *validator.Config) { c.Algorithms = []string{"HS256"} }, "Config.Algorithms"},

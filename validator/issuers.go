@@ -29,7 +29,8 @@ type IssuersConfig struct {
 	// lookup fails, the old one goes on for an hour more. Issuers owns what Resolve
 	// returned: when it goes, its Keys and its Introspector are closed if they have
 	// a method Close() error, unless its successor has them too, and returning that
-	// Validator again is an error. So is one with the Keys of another issuer's.
+	// Validator again is an error. So is one with the Keys of another issuer's. Each
+	// remembers tokens of its own: where there are many, mind Config.CacheSize.
 	//
 	// For issuers that are not kept, 32 calls are made at once; those that find
 	// nobody are limited to 100, and then 100 a second, all together. An unknown

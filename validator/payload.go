@@ -103,15 +103,12 @@ func (v *Validator) parse(claims string, answer bool) (payload, error) {
 			p.has |= claimActive
 		default:
 			ok = true
-		}
-		for i, claim := range v.cfg.ScopeClaims {
-			if !ok || name != claim {
-				continue
-			}
-			var list []string
-			if list, ok = scopes(val); i < scopesFrom {
-				t.scopes, scopesFrom = list, i
-				p.has |= claimScope
+			if i := slices.Index(v.cfg.ScopeClaims, name); i >= 0 {
+				var list []string
+				if list, ok = scopes(val); i < scopesFrom {
+					t.scopes, scopesFrom = list, i
+					p.has |= claimScope
+				}
 			}
 		}
 		if !ok {

@@ -55,7 +55,7 @@ func dpopBenchmarked(tb testing.TB) (proof, bearer, signature func() bool) {
 
 // All of a proof that is not its signature costs a bounded number of allocations.
 func TestAuthorize_DPoPAllocations(t *testing.T) {
-	more := 30.0
+	more := 15.0
 	if raceDetector() { // which keeps the compiler from sparing some copies
 		more += 10
 	}

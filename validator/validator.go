@@ -52,7 +52,8 @@ type Config struct {
 	Algorithms []string
 	// ScopeClaims names the claims that may hold the scopes, as a string of words
 	// or an array of strings; the first that a token has counts. Empty means
-	// scope (RFC 8693 section 4.2), then scp.
+	// scope (RFC 8693 section 4.2), then scp. A claim that is read for something
+	// else, as sub is, is an error.
 	ScopeClaims []string
 	// AnswerMayLack lists which of iss, aud and exp an introspection answer may
 	// lack (RFC 7662 section 2.2 requires none). An answer without iss then
@@ -170,6 +171,11 @@ func New(cfg Config) (*Validator, error) {
 	if slices.Contains(c.ScopeClaims, "") {
 		return nil, errors.New("validator: Config.ScopeClaims: none may be empty")
 	}
+	for _, name := range c.ScopeClaims {
+		if slices.Contains(otherClaims, name) {
+			return nil, fmt.Errorf("validator: Config.ScopeClaims: %s says something else", name)
+		}
+	}
 	c.ScopeClaims = defaulted(c.ScopeClaims, "scope", "scp")
 	for _, alg := range defaulted(c.Algorithms, jose.Algorithms()...) {
 		m, ok := jose.Lookup(alg)
@@ -196,6 +202,11 @@ var otherTypes = []string{
 	"token-introspection+jwt",                          // RFC 9701 section 5
 	"secevent+jwt",                                     // RFC 8417 section 2.3
 	"client-authentication+jwt", "oauth-authz-req+jwt", // RFC 9101 section 10.8
+}
+
+// otherClaims are those that parse reads for what they say, which is not scopes.
+var otherClaims = []string{
+	"iss", "sub", "client_id", "jti", "acr", "aud", "exp", "iat", "nbf", "auth_time", "cnf", "token_type", "token_use", "typ", "active",
 }
 
 // Format writes the Config without its NonceKey.

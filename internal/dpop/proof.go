@@ -108,7 +108,7 @@ func (p *Policy) Check(r *Request, now time.Time) (Proof, error) {
 	if !sameTarget(says.htu, r.URL) {
 		return Proof{}, errors.New("htu: another URL")
 	}
-	if r.Token != "" && says.ath != sha256.Sum256([]byte(r.Token)) {
+	if r.Token != "" && says.ath != jose.SHA256(r.Token) {
 		return Proof{}, errors.New("ath: another token")
 	}
 

@@ -73,7 +73,7 @@ func ParseJWK(text, alg string) (crypto.PublicKey, [sha256.Size]byte, error) {
 	if err != nil {
 		return nil, [sha256.Size]byte{}, err
 	}
-	return key, sha256.Sum256([]byte(canonical)), nil
+	return key, SHA256(canonical), nil
 }
 
 func ecKey(crv, x, y string) (*ecdsa.PublicKey, error) {

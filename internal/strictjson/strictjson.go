@@ -32,7 +32,7 @@ func Object(doc string, member func(name string, v Value) error) error {
 	if s.next() != '{' {
 		return errors.New("JSON: not an object")
 	}
-	var names [48]string // on the stack: most objects are small
+	var names [24]string // on the stack: most objects are small
 	if err := s.object(1, names[:0], member); err != nil {
 		return err
 	}

@@ -8,48 +8,38 @@ import (
 
 // text reads a string whose quote is next and reports whether it has escapes.
 func (s *scanner) text() (escaped bool, err error) {
-	s.pos++
+	doc, i := s.doc, s.pos+1
 	for {
-		s.plain()
-		if s.pos == len(s.doc) {
-			return false, s.errorf("unfinished string")
+		for len(doc)-i >= 8 {
+			w := word(doc[i:])
+			s.high |= w & each(0x80)
+			special := zeroBytes(w^each('"')) | zeroBytes(w^each('\\')) | (w-each(' '))&^w // below a blank
+			if special &= each(0x80); special != 0 {
+				i += bits.TrailingZeros64(special) / 8
+				break
+			}
+			i += 8
 		}
-		switch s.doc[s.pos] {
-		case '"':
+		for i < len(doc) && doc[i] != '"' && doc[i] != '\\' && doc[i] >= ' ' {
+			s.high |= uint64(doc[i] & 0x80)
+			i++
+		}
+		s.pos = i
+		switch {
+		case i == len(doc):
+			return false, s.errorf("unfinished string")
+		case doc[i] == '"':
 			s.pos++
 			return escaped, nil
-		case '\\':
-			escaped = true
-			if err := s.escape(); err != nil {
-				return false, err
-			}
-			s.pos++
-		default:
+		case doc[i] != '\\':
 			return false, s.errorf("a control character in a string")
 		}
-	}
-}
-
-// plain skips what stands for itself in a string.
-func (s *scanner) plain() {
-	doc, i := s.doc, s.pos
-	for ; len(doc)-i >= 8; i += 8 {
-		w := word(doc[i:])
-		s.high |= w & each(0x80)
-		special := zeroBytes(w^each('"')) | zeroBytes(w^each('\\')) | (w-each(' '))&^w // below a blank
-		if special &= each(0x80); special != 0 {
-			s.pos = i + bits.TrailingZeros64(special)/8
-			return
+		escaped = true
+		if err := s.escape(); err != nil {
+			return false, err
 		}
+		i = s.pos + 1
 	}
-	for ; i < len(doc); i++ {
-		c := doc[i]
-		if c == '"' || c == '\\' || c < ' ' {
-			break
-		}
-		s.high |= uint64(c & 0x80)
-	}
-	s.pos = i
 }
 
 // isASCII reports whether s is nothing but ASCII.
