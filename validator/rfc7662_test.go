@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/tokentest"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -139,7 +140,7 @@ func answerRefusals() []refusal {
 		edit(name+" is null", edits{name: null}, validator.ErrUnavailable)
 		edit(name+" is an object", edits{name: edits{"canary": 1}}, validator.ErrUnavailable)
 	}
-	for what, other := range lookAlikes(issuer) {
+	for what, other := range tokentest.LookAlikes(issuer) {
 		edit("iss: "+what, edits{"iss": other}, validator.ErrIssuer)
 	}
 	edit("iss is empty", edits{"iss": ""}, validator.ErrIssuer)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/countermark/countermark/internal/tokentest"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -131,7 +132,7 @@ func audienceRefusals() []refusal {
 		claim("mixed, the wrong one first", edits{"aud": []any{false, audience}}, validator.ErrMalformed),
 		claim("object of that name", edits{"aud": edits{audience: true}}, validator.ErrMalformed),
 	}
-	for what, other := range lookAlikes(audience) {
+	for what, other := range tokentest.LookAlikes(audience) {
 		rows = append(rows, claim(what, edits{"aud": other}, validator.ErrAudience))
 	}
 	return rows
@@ -143,7 +144,7 @@ func TestRFC9068_4_IssuerIsComparedByteForByte(t *testing.T) {
 	runRefusals(t, issuerRefusals())
 	source := &asked{keys: issuerKeys()}
 	v := newValidator(t, func(c *validator.Config) { c.Keys = source })
-	for what, other := range lookAlikes(issuer) {
+	for what, other := range tokentest.LookAlikes(issuer) {
 		tok, err := v.Validate(t.Context(), minted(nil, edits{"iss": other}))
 		wantRefused(t, tok, err, validator.ErrIssuer)
 		if source.forKeys.Swap(0) != 0 {
@@ -154,42 +155,10 @@ func TestRFC9068_4_IssuerIsComparedByteForByte(t *testing.T) {
 
 func issuerRefusals() []refusal {
 	var rows []refusal
-	for what, other := range lookAlikes(issuer) {
+	for what, other := range tokentest.LookAlikes(issuer) {
 		rows = append(rows, claim(what, edits{"iss": other}, validator.ErrIssuer))
 	}
 	return rows
-}
-
-// lookAlikes are texts that are not s, though somebody might take them for it.
-func lookAlikes(s string) map[string]string {
-	return map[string]string{
-		"another":              "https://canary.example",
-		"upper case":           strings.ToUpper(s),
-		"one letter's case":    strings.Replace(s, "example", "Example", 1),
-		"scheme's case":        strings.Replace(s, "https", "HTTPS", 1),
-		"http":                 strings.Replace(s, "https", "http", 1),
-		"trailing slash":       s + "/",
-		"path":                 s + "/canary",
-		"fragment":             s + "#canary",
-		"query":                s + "?canary",
-		"port":                 s + ":443",
-		"user":                 strings.Replace(s, "://", "://canary@", 1),
-		"trailing dot":         s + ".",
-		"longer":               s + ".canary.example",
-		"shorter":              s[:len(s)-1],
-		"space before":         " " + s,
-		"space after":          s + " ",
-		"line feed after":      s + "\n",
-		"NUL after":            s + "\x00",
-		"percent-encoded":      strings.Replace(s, "example", "%65xample", 1),
-		"Cyrillic letter":      strings.Replace(s, "example", "\u0435xample", 1),
-		"full-width letter":    strings.Replace(s, "example", "\uff45xample", 1),
-		"long s":               strings.Replace(s, "https", "http\u017f", 1),
-		"combining mark":       strings.Replace(s, "example", "e\u0301xample", 1),
-		"zero-width space":     s + "\u200b",
-		"byte order mark":      "\ufeff" + s,
-		"full-width full stop": strings.Replace(s, ".", "\uff0e", 1),
-	}
 }
 
 func TestRFC9068_4_OrderOfJudgement(t *testing.T) {

@@ -1,9 +1,10 @@
-package doors_test
+package attack_test
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -51,9 +52,9 @@ var grpcStream = grpcDoor("gRPC stream", ordersWatch, func(ctx context.Context, 
 
 // grpcDoor is a door to the method fullMethod, which call calls.
 func grpcDoor(name, fullMethod string, call func(context.Context, *grpc.ClientConn) (metadata.MD, error)) door {
-	return door{name, func(tb testing.TB, h *house) entrance {
+	return door{name, grpcKind, func(tb testing.TB, h *house) entrance {
 		tb.Helper()
-		g, err := grpcauth.New(h.authorizer, &grpcauth.Options{
+		g, err := grpcauth.New(h, &grpcauth.Options{
 			Methods: map[string]validator.Requirement{fullMethod: h.needs},
 			Logger:  h.logger(),
 		})
@@ -69,19 +70,27 @@ func grpcDoor(name, fullMethod string, call func(context.Context, *grpc.ClientCo
 		go func() { _ = srv.Serve(listener) }()
 		tb.Cleanup(srv.Stop)
 		host := listener.Addr().String()
-		return entrance{http.MethodPost, "https://" + host + fullMethod, func(tb testing.TB, r request) answer {
-			tb.Helper()
-			cfg := &tls.Config{RootCAs: r.roots, MinVersion: tls.VersionTLS13}
-			if r.certificate != nil {
-				cfg.Certificates = []tls.Certificate{*r.certificate}
+		clients := map[*tls.Certificate]*grpc.ClientConn{}
+		return entrance{http.MethodPost, "https://" + host + fullMethod, func(knocks testing.TB, r *request) answer {
+			knocks.Helper()
+			if !grpcKind.sendable(r.authorization...) {
+				return sendFrames(knocks, host, fullMethod, r)
 			}
-			conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(credentials.NewTLS(cfg)))
-			if err != nil {
-				tb.Fatal(err)
+			conn := clients[r.visit.certificate]
+			if conn == nil {
+				var err error
+				if conn, err = grpc.NewClient(host, grpc.WithTransportCredentials(credentials.NewTLS(clientTLS(r)))); err != nil {
+					knocks.Fatal(err)
+				}
+				clients[r.visit.certificate] = conn
+				tb.Cleanup(func() { _ = conn.Close() })
 			}
-			defer conn.Close()
-			trailer, err := call(metadata.NewOutgoingContext(tb.Context(), metadata.MD{"authorization": r.authorization, "dpop": r.proofs}), conn)
-			return answerOf(tb, trailer, err)
+			md := metadata.MD{"authorization": r.authorization, "dpop": r.proofs}
+			for name, values := range r.visit.fields {
+				md.Append(name, values...)
+			}
+			trailer, err := call(metadata.NewOutgoingContext(knocks.Context(), md), conn)
+			return answerOf(knocks, trailer, err)
 		}}
 	}}
 }
@@ -132,7 +141,7 @@ var statusOf = map[codes.Code]int{
 func answerOf(tb testing.TB, trailer metadata.MD, err error) answer {
 	tb.Helper()
 	st := status.Convert(err)
-	a := answer{challenges: trailer["www-authenticate"]}
+	a := answer{challenges: trailer["www-authenticate"], text: fmt.Sprint(err, trailer, st.Details())}
 	var known bool
 	if a.status, known = statusOf[st.Code()]; !known {
 		tb.Errorf("the call ended with %v", err)

@@ -1,4 +1,4 @@
-package doors_test
+package attack_test
 
 import (
 	"context"

@@ -1,9 +1,11 @@
-package doors_test
+package attack_test
 
 import (
 	"context"
 	"crypto"
+	"crypto/fips140"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,14 +21,22 @@ import (
 	"github.com/countermark/countermark/validator"
 )
 
-const subject = "user-1" // of every token
+const (
+	subject     = "canary-subject" // of every token
+	otherIssuer = "https://other.example"
+)
 
 // A mint makes tokens, opaque ones too, and whatever is shown with them.
 type mint struct {
 	tb  testing.TB
 	now time.Time // here it stands still
 
-	issuer, stranger *tokentest.Key
+	issuer, stranger *tokentest.Key // of one name
+	neighbour        *tokentest.Key // of otherIssuer
+	rsa, pss, ed     *tokentest.Key // the issuer's as well; the first two are one
+	p384, p521, weak *tokentest.Key // the last is RSA of 1024 bits
+	keys             tokentest.Keys // all of the issuer
+	good             string         // a token
 	client, thief    *tokentest.Key // for DPoP
 	own, others      *tls.Certificate
 
@@ -39,10 +49,22 @@ type mint struct {
 func newMint(tb testing.TB) *mint {
 	tb.Helper()
 	m := &mint{
-		tb: tb, now: time.Now(), roots: x509.NewCertPool(), answers: map[string]string{},
-		issuer: tokentest.NewKey(tb, "key-1", "ES256"), stranger: tokentest.NewKey(tb, "key-1", "ES256"),
+		tb: tb, now: time.Now().Truncate(time.Second), roots: x509.NewCertPool(), answers: map[string]string{},
+		issuer: tokentest.NewKey(tb, "canary-kid", "ES256"), stranger: tokentest.NewKey(tb, "canary-kid", "ES256"),
+		neighbour: tokentest.NewKey(tb, "canary-kid", "ES256"), rsa: tokentest.NewKey(tb, "canary-rsa", "RS256"),
+		ed: tokentest.NewKey(tb, "canary-ed", "EdDSA"), p384: tokentest.NewKey(tb, "canary-384", "ES384"), p521: tokentest.NewKey(tb, "canary-521", "ES512"),
 		client: tokentest.NewKey(tb, "", "ES256"), thief: tokentest.NewKey(tb, "", "EdDSA"),
 	}
+	m.pss = &tokentest.Key{ID: m.rsa.ID, Alg: "PS256", Private: m.rsa.Private}
+	fips140.WithoutEnforcement(func() { // an attacker keeps no rules
+		weak, err := rsa.GenerateKey(rand.Reader, 1024)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		m.weak = &tokentest.Key{ID: "canary-weak", Alg: "RS256", Private: weak}
+	})
+	m.keys = tokentest.Keys{m.issuer, m.rsa, m.pss, m.ed, m.p384, m.p521, m.weak}
+	m.good = m.token(nil)
 	server, own, others := m.newCertificate(), m.newCertificate(), m.newCertificate()
 	m.server, m.own, m.others = server, &own, &others
 	m.roots.AddCert(server.Leaf)
@@ -53,7 +75,7 @@ func newMint(tb testing.TB) *mint {
 func (m *mint) policy() validator.Config {
 	return validator.Config{
 		Issuer: tokentest.Issuer, Audiences: []string{tokentest.Audience},
-		Keys: tokentest.Keys{m.issuer}, Introspector: answering(m.answers),
+		Keys: m.keys, Introspector: answering(m.answers),
 		Now: func() time.Time { return m.now },
 	}
 }
@@ -86,7 +108,18 @@ type edits = map[string]any
 func (m *mint) token(claims edits) string { return m.tokenWith(nil, claims) }
 
 func (m *mint) tokenWith(header, claims edits) string {
-	return m.issuer.Token(m.tb, header, tokentest.Claims(m.now, claims))
+	return m.tokenBy(m.issuer, header, claims)
+}
+
+func (m *mint) tokenBy(key *tokentest.Key, header, claims edits) string {
+	return key.Token(m.tb, header, m.claims(claims))
+}
+
+// claims are those of a good token, but for the edits.
+func (m *mint) claims(e edits) edits {
+	own := edits{"sub": subject, "client_id": "canary-client", "jti": "canary-jti", "canary_name": "canary-private"}
+	maps.Copy(own, e)
+	return tokentest.Claims(m.now, own)
 }
 
 // opaque mints an opaque token, which the issuer answers for.
@@ -99,7 +132,7 @@ func (m *mint) opaque(claims edits) string {
 // answer has the issuer say of a token what it says of a good one, but for the
 // edits.
 func (m *mint) answer(token string, claims edits) {
-	all := tokentest.Claims(m.now, edits{"active": true})
+	all := m.claims(edits{"active": true})
 	maps.Copy(all, claims)
 	text, err := json.Marshal(all)
 	if err != nil {
@@ -136,12 +169,15 @@ func (m *mint) proofBy(key *tokentest.Key, token string, edit func(header, claim
 	}
 }
 
-// text is a proof that is none.
-func text(s string) proof { return func(testing.TB, operation) string { return s } }
+// noProof is a proof that is none.
+func noProof(s string) proof { return func(testing.TB, operation) string { return s } }
 
-func (m *mint) request(tb testing.TB, v *visit, at operation) request {
+func (m *mint) request(tb testing.TB, v *visit, at operation) *request {
 	tb.Helper()
-	r := request{authorization: v.authorization, certificate: v.certificate, roots: m.roots}
+	r := &request{visit: v, authorization: v.authorization, roots: m.roots}
+	if v.token != "" {
+		r.authorization = []string{v.scheme + " " + v.token}
+	}
 	for _, p := range v.proofs {
 		r.proofs = append(r.proofs, p(tb, at))
 	}
@@ -151,10 +187,10 @@ func (m *mint) request(tb testing.TB, v *visit, at operation) request {
 // shows is a visit with the given values of Authorization.
 func shows(values ...string) visit { return visit{authorization: values} }
 
-func bearer(token string) visit { return shows("Bearer " + token) }
+func bearer(token string) visit { return visit{scheme: "Bearer", token: token} }
 
 func dpop(token string, proofs ...proof) visit {
-	return visit{authorization: []string{"DPoP " + token}, proofs: proofs}
+	return visit{scheme: "DPoP", token: token, proofs: proofs}
 }
 
 // with is the visit with a client certificate.

@@ -1,4 +1,4 @@
-package doors_test
+package attack_test
 
 import (
 	"fmt"
@@ -123,7 +123,7 @@ func proofRows(m *mint) []row {
 
 		{name: "proof: none", brings: dpop(token), want: wrong},
 		{name: "proof: two", brings: dpop(token, m.proof(token, nil), m.proof(token, nil)), want: wrong},
-		{name: "proof: no JWT", brings: dpop(token, text("abc")), want: wrong},
+		{name: "proof: no JWT", brings: dpop(token, noProof("abc")), want: wrong},
 		{name: "proof: too long", brings: claim("padding", long), want: wrong},
 		{name: "proof: another type", brings: header("typ", "at+jwt"), want: wrong},
 		{name: "proof: alg none", brings: header("alg", "none"), want: wrong},
