@@ -24,20 +24,11 @@ func TestGuard_ARememberedTokenTakesAKiBAndAHalf(t *testing.T) {
 	server := httptest.NewServer(middleware.New(v, nil).Require()(http.NotFoundHandler()))
 	defer server.Close()
 	show := func(n int) {
-		claims := tokentest.Claims(time.Now(), map[string]any{
-			"sub": "8f14e45f-ceea-467f-a8d0-1d2b9e5f5a10", "client_id": "web-frontend-3f9a", "jti": time.Unix(int64(n), 0).UTC().Format(time.RFC3339),
-			"aud": []string{tokentest.Audience, tokentest.Issuer + "/userinfo"}, "scope": "openid profile orders:read orders:write",
-			"tenant_id": "tenant-of-some-name-4711", "roles": []string{"buyer", "approver"},
-		})
-		token := key.Token(t, nil, claims)
-		if len(token) < 880 || len(token) > 920 {
-			t.Fatalf("a token of %d bytes, about 900 are wanted", len(token))
-		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Authorization", "Bearer "+longToken(t, key, n))
 		req.Header.Set("Cookie", strings.Repeat("c", 8<<10))
 		res, err := server.Client().Do(req)
 		if err != nil {
@@ -70,4 +61,18 @@ func TestGuard_ARememberedTokenTakesAKiBAndAHalf(t *testing.T) {
 		t.Errorf("%d bytes each, 1536 at most are wanted (and 512 at least, or it does not remember)", each)
 	}
 	runtime.KeepAlive(v)
+}
+
+// longToken returns a token of about 900 bytes, another one for each n.
+func longToken(tb testing.TB, key *tokentest.Key, n int) string {
+	tb.Helper()
+	token := key.Token(tb, nil, tokentest.Claims(time.Now(), map[string]any{
+		"sub": "8f14e45f-ceea-467f-a8d0-1d2b9e5f5a10", "client_id": "web-frontend-3f9a", "jti": time.Unix(int64(n), 0).UTC().Format(time.RFC3339),
+		"aud": []string{tokentest.Audience, tokentest.Issuer + "/userinfo"}, "scope": "openid profile orders:read orders:write",
+		"tenant_id": "tenant-of-some-name-4711", "roles": []string{"buyer", "approver"},
+	}))
+	if len(token) < 880 || len(token) > 920 {
+		tb.Fatalf("a token of %d bytes, about 900 are wanted", len(token))
+	}
+	return token
 }

@@ -2,10 +2,12 @@ package middleware_test
 
 import (
 	"context"
+	"crypto"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"github.com/countermark/countermark/internal/tokentest"
 	"github.com/countermark/countermark/middleware"
 	"github.com/countermark/countermark/validator"
 )
@@ -41,6 +43,29 @@ func TestGuard_AllocationsAreThoseOfTheRequestsContext(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkGuard_Remembered measures all that a request costs whose token was met
+// before: the header, the token, and the request's copy with its context.
+func BenchmarkGuard_Remembered(b *testing.B) {
+	key := tokentest.NewKey(b, "2026-11", "RS256")
+	v := newValidator(b, func(c *validator.Config) { c.Keys = oneKey{key.Private.Public()} })
+	passed := 0
+	handler := middleware.New(v, nil).Require("orders:read")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed++ }))
+	req := httptest.NewRequest(http.MethodGet, "/orders", nil)
+	req.Header.Set("Authorization", "Bearer "+longToken(b, key, 0))
+	b.ReportAllocs()
+	for b.Loop() {
+		handler.ServeHTTP(discard{}, req)
+	}
+	if passed < b.N {
+		b.Errorf("%d of %d passed", passed, b.N)
+	}
+}
+
+// oneKey is a KeySource that costs nothing.
+type oneKey []crypto.PublicKey
+
+func (k oneKey) Keys(context.Context, string, string) ([]crypto.PublicKey, error) { return k, nil }
 
 func BenchmarkGuard(b *testing.B) {
 	handler, req := warm()

@@ -135,6 +135,11 @@ func (r *report) aimed() part {
 		}
 		p.rows = append(p.rows, []string{a.what, a.bound, a.found, met})
 	}
+	p.note = "What remains, where an aim is missed: a lookup among 1,000 keys hashes the `kid`, some 8 ns, " +
+		"which a Go map of up to eight entries spares itself. " +
+		"Of a guarded request about 1.1 µs are this library's (`go test -run xxx -bench Guard_Remembered ./middleware`); " +
+		"the garbage of the copy that net/http wants of a request with another context comes on top. " +
+		"Of the cold path of RS256, what is not cryptography is the strict reading of the claims, base64 and three allocations: see the profile."
 	return p
 }
 
