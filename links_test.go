@@ -42,7 +42,7 @@ func TestDocuments_LinksAndPathsExist(t *testing.T) {
 func TestDocuments_WhatCountsAsALinkOrAPath(t *testing.T) {
 	t.Parallel()
 	text := "See [the rules](CONTRIBUTING.md#the-rules), [it](https://a.example/x.md), `go.mod`, `internal/jose`, `jwks.New`, `POST /token`,\n" +
-		"`application/at+jwt`, `" + module + "/internal/fetch`, `*_test.go` and\n\n[here]: doc.go\n\n```sh\ngo test ./internal/... # internal/none\ngo run -C internal ./jose\ncp a/b.go c\n```\n"
+		"`application/at+jwt`, `../beside`, `" + module + "/internal/fetch`, `*_test.go` and\n\n[here]: doc.go\n\n```sh\ngo test ./internal/... # internal/none\ngo run -C internal ./jose\ncp a/b.go c\n```\n"
 	if got, want := strings.Join(links(text), " "), "CONTRIBUTING.md#the-rules doc.go"; got != want {
 		t.Errorf("links are %q, want %q", got, want)
 	}
@@ -128,7 +128,7 @@ func paths(document string) []string {
 			word = strings.TrimPrefix(word, module+"/")
 			first, _, deep := strings.Cut(word, "/")
 			_, err := os.Lstat(first)
-			if inTree := deep && first != "" && err == nil; inTree || slices.Contains([]string{".go", ".md", ".mod", ".yml"}, path.Ext(word)) {
+			if inTree := deep && first != "" && first != ".." && err == nil; inTree || slices.Contains([]string{".go", ".md", ".mod", ".yml"}, path.Ext(word)) {
 				found = append(found, clean(word))
 			}
 		}
