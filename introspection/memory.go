@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/countermark/countermark/internal/bounded"
 )
 
 // memory holds the answers of this process. Bad ones have a cache of their
@@ -16,25 +18,12 @@ type memory struct {
 func newMemory(config Config) *memory {
 	m := &memory{ttl: config.TTL, negativeTTL: config.NegativeTTL}
 	if config.TTL > 0 {
-		m.good = newCache(config.CacheSize)
+		m.good = bounded.New[digest, *answer](config.CacheSize)
 	}
 	if config.NegativeTTL > 0 {
-		m.bad = newCache(config.CacheSize)
+		m.bad = bounded.New[digest, *answer](config.CacheSize)
 	}
 	return m
-}
-
-// newCache returns nil for a negative size. Expiry is checked on a hit instead
-// of by the cache, which would need a goroutine for it; its other upkeep runs
-// on the goroutine that causes it.
-func newCache(size int) *otter.Cache[digest, *answer] {
-	if size < 0 {
-		return nil
-	}
-	return otter.Must(&otter.Options[digest, *answer]{
-		MaximumSize: size,
-		Executor:    func(upkeep func()) { upkeep() },
-	})
 }
 
 // get returns nil if nothing usable is known.

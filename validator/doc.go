@@ -17,8 +17,8 @@
 //
 // A JWT that was accepted is remembered, so that its signature is not verified
 // again; Config.CacheSize says how many are. It is found by the hash of its
-// signature and compared byte for byte in all else, and what is kept is no token
-// that could be used. All the rest is judged each time: the time, the policy, the
+// signature's end and compared byte for byte in all else, and what is kept is no
+// token that could be used. All the rest is judged each time: the time, the policy, the
 // binding, the scopes, Check, and whether the issuer still has the key.
 //
 // # What no option loosens

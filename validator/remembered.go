@@ -41,17 +41,6 @@ type memory struct {
 	tokens *otter.Cache[[sha256.Size]byte, *remembered] // by the hash of that end; nil: none
 }
 
-// newMemory has no goroutine: what upkeep there is runs on the one that causes it.
-func newMemory(size int) memory {
-	if size < 0 {
-		return memory{}
-	}
-	return memory{otter.Must(&otter.Options[[sha256.Size]byte, *remembered]{
-		MaximumSize: size,
-		Executor:    func(upkeep func()) { upkeep() },
-	})}
-}
-
 // A place is where a JWT is in the memory, if it is: nothing less than the JWT itself.
 type place struct {
 	header, text string

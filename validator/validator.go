@@ -3,6 +3,7 @@ package validator
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/countermark/countermark/internal/bounded"
 	"github.com/countermark/countermark/internal/dpop"
 	"github.com/countermark/countermark/internal/jose"
 )
@@ -158,7 +160,7 @@ func New(cfg Config) (*Validator, error) {
 		c.Replay = newMemoryReplay(v.proofs.Memory())
 	}
 	if c.Keys != nil {
-		v.memory = newMemory(cmp.Or(c.CacheSize, defaultCacheSize))
+		v.memory.tokens = bounded.New[[sha256.Size]byte, *remembered](cmp.Or(c.CacheSize, defaultCacheSize))
 	}
 	c.Audiences = slices.Clone(c.Audiences)
 	c.Types = defaulted(c.Types, "at+jwt")
