@@ -178,23 +178,7 @@ func TestPoint27_WhatTheJWKSURIMayAnswer(t *testing.T) {
 // name says that leads there.
 func TestPoint27_JWKSURIsLeadNowhereInside(t *testing.T) {
 	t.Parallel()
-	var connected atomic.Int64
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connected.Add(1)
-			conn.Close()
-		}
-	}()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	port, connected := countConnections(t)
 	s := newSigner(t, "ES256", "k1")
 	ask := func(issuerURL, uri string) answer {
 		i := startAsserting(t, s, at(uri), func(c *authserver.Config) { c.Issuer = issuerURL })
@@ -222,4 +206,27 @@ func TestPoint27_JWKSURIsLeadNowhereInside(t *testing.T) {
 	if connected.Load() == 0 {
 		t.Error("an issuer on loopback does not get there either: the test shows nothing")
 	}
+}
+
+// countConnections listens on a port of 127.0.0.1, and counts who connects.
+func countConnections(t *testing.T) (port string, connected *atomic.Int64) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	connected = new(atomic.Int64)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connected.Add(1)
+			conn.Close()
+		}
+	}()
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return port, connected
 }

@@ -2,11 +2,9 @@ package authserver_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -239,23 +237,7 @@ func TestPoint36_WhatAURLMayBe(t *testing.T) {
 // name says that leads there.
 func TestPoint36_DocumentsLeadNowhereInside(t *testing.T) {
 	t.Parallel()
-	var connected atomic.Int64
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connected.Add(1)
-			conn.Close()
-		}
-	}()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	port, connected := countConnections(t)
 	public := startDocuments(t, func(c *authserver.Config) { c.Issuer = "https://issuer.example" })
 	public.url = public.host
 	bodies := map[string]bool{}

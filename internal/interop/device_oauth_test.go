@@ -40,16 +40,8 @@ func TestDevice_OAuth2(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 
-	config := &oauth2.Config{
-		ClientID: "tv", Scopes: []string{"orders:read"},
-		Endpoint: oauth2.Endpoint{DeviceAuthURL: issuer + "/device_authorization", TokenURL: issuer + "/token"},
-	}
-	device, err := config.DeviceAuth(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	config, device := startDevice(t, issuer)
 	allow(t, device.VerificationURIComplete)
-	device.Interval = 1 // second: the first request brings the token
 	token, err := config.DeviceAccessToken(t.Context(), device)
 	if err != nil {
 		t.Fatal(err)
@@ -123,4 +115,20 @@ func visit(t *testing.T, link string, forms ...url.Values) string {
 		read(browser.PostForm(action.String(), filled))
 	}
 	return page
+}
+
+// startDevice has the client tv ask for a person, who may answer before it asks for
+// its token.
+func startDevice(t *testing.T, issuer string) (*oauth2.Config, *oauth2.DeviceAuthResponse) {
+	t.Helper()
+	config := &oauth2.Config{
+		ClientID: "tv", Scopes: []string{"orders:read"},
+		Endpoint: oauth2.Endpoint{DeviceAuthURL: issuer + "/device_authorization", TokenURL: issuer + "/token"},
+	}
+	device, err := config.DeviceAuth(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	device.Interval = 1 // second: the first request brings the answer
+	return config, device
 }

@@ -87,16 +87,8 @@ func TestDevice_OAuth2Denied(t *testing.T) {
 	t.Parallel()
 	p := newParties(t)
 	p.startDevissuer(t)
-	config := &oauth2.Config{
-		ClientID: "tv", Scopes: []string{"orders:read"},
-		Endpoint: oauth2.Endpoint{DeviceAuthURL: p.Issuer + "/device_authorization", TokenURL: p.Issuer + "/token"},
-	}
-	device, err := config.DeviceAuth(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	config, device := startDevice(t, p.Issuer)
 	visit(t, device.VerificationURIComplete, url.Values{}, signIn, url.Values{"decision": {"deny"}})
-	device.Interval = 1 // second
 	wantRefusal(t, tokenSource(func() (*oauth2.Token, error) { return config.DeviceAccessToken(t.Context(), device) }), "access_denied")
 }
 
@@ -106,16 +98,8 @@ func TestRefresh_OAuth2(t *testing.T) {
 	t.Parallel()
 	p := newParties(t)
 	p.startDevissuer(t)
-	config := &oauth2.Config{
-		ClientID: "tv", Scopes: []string{"orders:read"},
-		Endpoint: oauth2.Endpoint{DeviceAuthURL: p.Issuer + "/device_authorization", TokenURL: p.Issuer + "/token"},
-	}
-	device, err := config.DeviceAuth(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	config, device := startDevice(t, p.Issuer)
 	allow(t, device.VerificationURIComplete)
-	device.Interval = 1 // second: the first request brings the token
 	token, err := config.DeviceAccessToken(t.Context(), device)
 	if err != nil {
 		t.Fatal(err)

@@ -41,13 +41,17 @@ type site struct {
 // The command devissuer, in Chromium, as a person meets it.
 func TestPages_Chromium(t *testing.T) {
 	t.Parallel()
-	s := startSite(t)
-	for name, test := range map[string]func(*site){
+	startSite(t).each(map[string]func(*site){
 		"SignInAndConsent": (*site).signInAndConsent, "WrongPassword": (*site).wrongPassword, "CancelledConsent": (*site).cancelledConsent, "OneClick": (*site).oneClick,
 		"Device": (*site).devicePages, "PromptNone": (*site).promptNone, "TwoTabs": (*site).twoTabs, "ReplayedForm": (*site).replayedForm, "FormPost": (*site).formPost,
 		"Keyboard": (*site).keyboard, "Look": (*site).look,
-	} {
-		t.Run(name, func(t *testing.T) {
+	})
+}
+
+// each runs tests side by side, on the same site.
+func (s *site) each(tests map[string]func(*site)) {
+	for name, test := range tests {
+		s.t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			here := *s
 			here.t = t
@@ -91,7 +95,7 @@ func startSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	p := issuertest.Start(t, command, nil, "-register", "-config", file)
-	return &site{issuer: p.Field(t, "Issuer"), app: app.URL, browser: browser, client: &http.Client{Transport: new(http.Transport)}}
+	return &site{t: t, issuer: p.Field(t, "Issuer"), app: app.URL, browser: browser, client: &http.Client{Transport: new(http.Transport)}}
 }
 
 // window returns a tab of a new window, which shares no cookies with those before,

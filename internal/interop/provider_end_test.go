@@ -117,7 +117,9 @@ func TestOIDCProvider_KeyRotation(t *testing.T) {
 // and returns the last answer.
 func eventually(t *testing.T, api *httptest.Server, token string, within time.Duration, prefix string) string {
 	t.Helper()
-	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for deadline := time.Now().Add(within); ; <-again.C {
 		if got := show(t, api, token); strings.HasPrefix(got, prefix) || time.Now().After(deadline) {
 			return got
 		}

@@ -56,18 +56,7 @@ func startProvider(t *testing.T, further ...any) *provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	p.in, p.out = in, bufio.NewScanner(out)
+	p.in, p.out = in, startProcess(t, cmd)
 	p.issuer = p.line(t, "http://")
 	return p
 }

@@ -1,7 +1,9 @@
 package interop_test
 
 import (
+	"bufio"
 	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -13,4 +15,22 @@ func missing(t *testing.T, tool, remedy string) {
 		t.Fatalf("%s: missing; %s", tool, remedy)
 	}
 	t.Skipf("%s: missing; %s", tool, remedy)
+}
+
+// startProcess runs a command until the test ends, and returns the lines that it
+// prints.
+func startProcess(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return bufio.NewScanner(out)
 }

@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"bufio"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -17,17 +16,9 @@ const signOutButton = `form[action="/signout"] button`
 // The example webapp, in Chromium, as a person meets it who has read the README.
 func TestWebapp_Chromium(t *testing.T) {
 	t.Parallel()
-	s := startWebapp(t)
-	for name, test := range map[string]func(*site){
+	startWebapp(t).each(map[string]func(*site){
 		"SignInSeeOrdersSignOut": (*site).webappVisit, "CancelledConsent": (*site).webappCancelled, "TwoTabs": (*site).webappTabs,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			here := *s
-			here.t = t
-			test(&here)
-		})
-	}
+	})
 }
 
 // startWebapp starts it on free ports, and reads where from what it prints.
@@ -39,19 +30,8 @@ func startWebapp(t *testing.T) *site {
 		t.Fatalf("%v: %s", err, out)
 	}
 	cmd := exec.CommandContext(t.Context(), file, "-addr", "127.0.0.1:0")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
 	var said strings.Builder
-	for lines := bufio.NewScanner(out); lines.Scan(); {
+	for lines := startProcess(t, cmd); lines.Scan(); {
 		said.WriteString(lines.Text() + "\n")
 		if strings.Contains(lines.Text(), "Interrupt to stop.") {
 			break
