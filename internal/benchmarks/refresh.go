@@ -141,8 +141,12 @@ func p99(ctx context.Context, v *validator.Validator, tokens []token, window tim
 		})
 	}
 	group.Go(func() error {
-		time.Sleep(window / 2)
-		return happens()
+		select {
+		case <-time.After(window / 2):
+			return happens()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	})
 	err := group.Wait()
 	var all []int64
