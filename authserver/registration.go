@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/countermark/countermark/internal/authheader"
 )
 
 const (
@@ -206,8 +208,8 @@ func bearerToken(r *http.Request) (string, error) {
 	if len(header) == 0 {
 		return "", nil
 	}
-	scheme, token, _ := strings.Cut(header[0], " ")
-	if token = strings.TrimLeft(token, " "); len(header) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxBasic {
+	scheme, token, err := authheader.Read(header)
+	if err != nil || scheme != authheader.Bearer || len(token) > maxBasic {
 		return "", noToken("Authorization must be a bearer token, once")
 	}
 	return token, nil
