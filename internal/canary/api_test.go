@@ -154,11 +154,11 @@ func newPrivate(t *testing.T, w *witness) *tokentest.Key {
 // was given.
 type bomb struct{}
 
-func (bomb) Keys(_ context.Context, kid, _ string) ([]crypto.PublicKey, error) { panic("boom") }
-func (bomb) Introspect(_ context.Context, _ string, _ bool) ([]byte, error)    { panic("boom") }
-func (bomb) Add(context.Context, [32]byte, time.Time) (bool, error)            { panic("boom") }
-func (bomb) Get(context.Context, string) ([]byte, error)                       { panic("boom") }
-func (bomb) Set(context.Context, string, []byte, time.Duration) error          { panic("boom") }
+func (bomb) Keys(_ context.Context, _, _ string) ([]crypto.PublicKey, error) { panic("boom") }
+func (bomb) Introspect(_ context.Context, _ string, _ bool) ([]byte, error)  { panic("boom") }
+func (bomb) Add(context.Context, [32]byte, time.Time) (bool, error)          { panic("boom") }
+func (bomb) Get(context.Context, string) ([]byte, error)                     { panic("boom") }
+func (bomb) Set(context.Context, string, []byte, time.Duration) error        { panic("boom") }
 
 // RoundTrip panics with the request, whose fields and body are secret: the module's own
 // goroutines say no more of it than its type.

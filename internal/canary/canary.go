@@ -48,7 +48,7 @@ func (s *Secrets) Add(name, secret string) {
 // AddJSON adds every value of a JSON document, but for those of the members that
 // are open, wherever they stand.
 func (s *Secrets) AddJSON(name, document string, open ...string) {
-	d := json.NewDecoder(strings.NewReader(document))
+	d := json.NewDecoder(strings.NewReader(document)) //nolint:forbidigo // also what is not strict holds secrets
 	d.UseNumber()
 	var v any
 	if d.Decode(&v) == nil {
@@ -63,28 +63,6 @@ func (s *Secrets) AddJWT(name, token string, open ...string) {
 	for part := range strings.SplitSeq(token, ".") {
 		if text, err := jose.Decode(nil, part); err == nil {
 			s.AddJSON(name, string(text), open...)
-		}
-	}
-}
-
-func (s *Secrets) addValue(name string, v any, open []string) {
-	switch v := v.(type) {
-	case map[string]any:
-		for member, value := range v {
-			if !slices.Contains(open, member) {
-				s.addValue(name+"'s "+member, value, open)
-			}
-		}
-	case []any:
-		for _, element := range v {
-			s.addValue(name, element, open)
-		}
-	case string:
-		s.Add(name, v)
-	case json.Number:
-		s.Add(name, v.String())
-		if f, err := v.Float64(); err == nil {
-			s.Add(name, fmt.Sprintf("%.0f", f))
 		}
 	}
 }
@@ -108,6 +86,28 @@ func (s *Secrets) Find(text string, except ...string) string {
 		}
 	}
 	return ""
+}
+
+func (s *Secrets) addValue(name string, v any, open []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for member, value := range v {
+			if !slices.Contains(open, member) {
+				s.addValue(name+"'s "+member, value, open)
+			}
+		}
+	case []any:
+		for _, element := range v {
+			s.addValue(name, element, open)
+		}
+	case string:
+		s.Add(name, v)
+	case json.Number:
+		s.Add(name, v.String())
+		if f, err := v.Float64(); err == nil {
+			s.Add(name, fmt.Sprintf("%.0f", f))
+		}
+	}
 }
 
 // lower changes the letters of ASCII alone: the bytes of a key are no text.

@@ -36,7 +36,7 @@ func TestFind_EveryEncoding(t *testing.T) {
 		"HEXADECIMAL":    func(s string) string { return fmt.Sprintf("%X", s) },
 		"% x":            func(s string) string { return fmt.Sprintf("% x", s) },
 		"%#v":            func(s string) string { return fmt.Sprintf("%#v", []byte(s)) },
-		"%v":             func(s string) string { return decimal(s) },
+		"%v":             decimal,
 		"a JSON array":   func(s string) string { return strings.ReplaceAll(decimal(s), " ", ",") },
 		"base64":         func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 		"base64, raw":    func(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s)) },

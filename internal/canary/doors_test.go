@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -100,9 +101,7 @@ func (m *mint) claims(edits map[string]any) map[string]any {
 	for _, name := range []string{"sub", "client_id", "jti", "email", "scope", "acr"} {
 		all[name] = m.w.secret("the claim " + name)
 	}
-	for name, value := range edits {
-		all[name] = value
-	}
+	maps.Copy(all, edits)
 	return tokentest.Claims(time.Now(), all)
 }
 

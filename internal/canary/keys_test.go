@@ -44,7 +44,7 @@ func incoming(ctx context.Context, token string) context.Context {
 type serverStream struct {
 	grpc.ServerStream
 
-	ctx context.Context //nolint:containedctx // what a ServerStream is asked for
+	ctx context.Context // what a ServerStream is asked for
 }
 
 func (s serverStream) Context() context.Context  { return s.ctx }

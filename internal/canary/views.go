@@ -116,8 +116,9 @@ var (
 
 // fromDecimal takes bytes as %v and %d write a slice of them.
 func fromDecimal(text string) []string {
-	var decoded []string
-	for _, run := range decimalRun.FindAllString(text, -1) {
+	runs := decimalRun.FindAllString(text, -1)
+	decoded := make([]string, 0, len(runs))
+	for _, run := range runs {
 		var b []byte
 		for _, number := range decimals.FindAllString(run, -1) {
 			n, _ := strconv.Atoi(number)

@@ -57,7 +57,7 @@ var outlets = map[string]func(*testing.T, *witness){
 //   - as they print themselves: a store, a cache and the like that the program plugs in,
 //     and in JSON, the Claims of an authserver.User
 //   - of net/http, to its own log: what an issuer sends after a whole answer
-func TestWalk_NoOutletShowsASecret(t *testing.T) { //nolint:paralleltest // it has the process for itself
+func TestWalk_NoOutletShowsASecret(t *testing.T) {
 	w := &witness{group: "the process", seen: map[string]bool{}, printed: map[string]bool{}, heard: map[string]int{}}
 	stderr := takeProcess(t, w)
 	t.Run("outlets", func(t *testing.T) {
