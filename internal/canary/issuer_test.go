@@ -283,6 +283,11 @@ func misuseIssuer(t *testing.T, w *witness) {
 	t.Helper()
 	p := newParty(t, w, nil)
 	p.work(t)
+	mistaken := *p.Web
+	mistaken.Typed = w.secret("a password that is wrong")
+	if _, err := mistaken.Code(t.Context(), "prompt", "login"); err == nil {
+		t.Error("signed in with another password")
+	}
 	for _, broken := range []bool{false, true} {
 		p.store.fails.Store(broken)
 		for _, path := range endpoints {

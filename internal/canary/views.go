@@ -119,8 +119,9 @@ func fromDecimal(text string) []string {
 	runs := decimalRun.FindAllString(text, -1)
 	decoded := make([]string, 0, len(runs))
 	for _, run := range runs {
-		var b []byte
-		for _, number := range decimals.FindAllString(run, -1) {
+		numbers := decimals.FindAllString(run, -1)
+		b := make([]byte, 0, len(numbers))
+		for _, number := range numbers {
 			n, _ := strconv.Atoi(number)
 			b = append(b, byte(n)) //nolint:gosec // what is no byte is no secret
 		}

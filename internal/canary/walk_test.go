@@ -37,22 +37,11 @@ var outlets = map[string]func(*testing.T, *witness){
 // standard error is looked at as well.
 //
 // What does come out, and why:
-//   - of the issuer, in events and logs: who did what, as authserver.Event says, by sub,
-//     client_id, scope and jti
-//   - in a challenge: the scopes and acr that the API asks for
-//   - on pages, to the person: the user code and the authorization request that are theirs
-//   - the banner of the issuer for development, which is for whoever started it
-//   - to the log, what a stream's handler panics with, as net/http tells it of a handler
-//   - as they print themselves: a store, a cache and the like that the program plugs in;
-//     in JSON, the Claims of an authserver.User
-//   - of net/http, to the process's log: what an issuer sends after a whole answer
-//
-// What does come out, and why:
 //   - of the issuer, in events and logs: who did what, as [authserver.Event] says: sub,
 //     client_id, scope, jti, and when a token was issued
 //   - in a challenge: the scopes and acr that the API asks for
 //   - on pages, to the person: the user code and the authorization request that are theirs
-//   - the banner of the issuer for development, which nobody else reads
+//   - the banner of the issuer for development, which is for whoever started it
 //   - to a log, what a stream's handler panics with, as net/http tells it of a handler
 //   - as they print themselves: a store, a cache and the like that the program plugs in,
 //     and in JSON, the Claims of an authserver.User

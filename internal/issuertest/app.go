@@ -3,6 +3,7 @@
 package issuertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ const (
 type App struct {
 	ID, Secret  string // of the client
 	RedirectURI string
+	Typed       string // by alice, where her password is asked for; empty is the right one
 
 	http *http.Client
 }
@@ -222,7 +224,7 @@ func (a *App) walk(ctx context.Context, location string) (string, error) {
 			return "", fmt.Errorf("authorization: %d", answer.Status)
 		case action != nil:
 			var req *http.Request
-			if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), fillIn(page)); err == nil {
+			if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), a.fillIn(page)); err == nil {
 				answer, err = a.Do(req)
 			}
 		case link != nil: // of a notice
@@ -235,8 +237,8 @@ func (a *App) walk(ctx context.Context, location string) (string, error) {
 }
 
 // fillIn returns what alice fills into the form of a page.
-func fillIn(page string) url.Values {
-	fields := url.Values{"username": {"alice"}, "password": {Password}, "decision": {"allow"}}
+func (a *App) fillIn(page string) url.Values {
+	fields := url.Values{"username": {"alice"}, "password": {cmp.Or(a.Typed, Password)}, "decision": {"allow"}}
 	for name := range fields {
 		if !strings.Contains(page, `name="`+name+`"`) {
 			fields.Del(name)
