@@ -45,7 +45,7 @@ func TestFlood_OfAThousandSlowConnections(t *testing.T) {
 		},
 		dial:  func() line { return slowLine{s.dial().(*httpLine)} },
 		visit: func(l line, _ int64) (int, error) { return l.(slowLine).drip() },
-	}, 1<<20)
+	}, 2<<20) // Go keeps what it knows of a goroutine, 400 bytes, for the next one
 }
 
 // The server ends what takes too long, and until then each takes little.
@@ -96,7 +96,7 @@ func TestFlood_OfConnectionsThatAreDropped(t *testing.T) {
 			l.close()
 			return 0, l.open()
 		},
-	}, 1<<20)
+	}, 256<<10)
 }
 
 // waitForServer waits until there are so many goroutines: the server has accepted all.

@@ -27,7 +27,7 @@ func TestFlood_OfInventedKids(t *testing.T) {
 			s.endure(harmless(16, door.pace), &crowd{
 				size: 16, pace: slowly(door.pace), wants: []int{401},
 				visit: func(l line, _ int64) (int, error) { return l.show(unsigned(header(rand.Text()), body)) },
-			}, 1<<20)
+			}, 256<<10)
 			if n, may := i.keySets.Load(), 16*int64(time.Since(begun)/time.Minute+1); n < 2 || n > may {
 				t.Errorf("the key set was fetched %d times, want 2 to %d", n, may)
 			}

@@ -22,7 +22,7 @@ func TestFlood_OfInventedOpaqueTokens(t *testing.T) {
 		}
 		return l.show("")
 	}
-	s.endure(base, &crowd{size: size, pace: slowly(pace), visit: inventOpaque, wants: []int{401}}, 4<<20)
+	s.endure(base, &crowd{size: size, pace: slowly(pace), visit: inventOpaque, wants: []int{401}}, 1<<20)
 }
 
 // An issuer that does not answer takes from those who ask about invented tokens what
@@ -45,7 +45,7 @@ func TestFlood_OfInventedOpaqueTokensAtAnIssuerThatHangs(t *testing.T) {
 			time.Sleep(rest)
 		},
 		end: i.goOn,
-	}, 4<<20)
+	}, 1<<20)
 	if n := i.most.Load(); n != most {
 		t.Errorf("%d questions at once, %d are allowed", n, most)
 	}

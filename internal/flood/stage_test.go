@@ -130,16 +130,18 @@ func (st *stage) visit(l line, token string) (took time.Duration) {
 	return took
 }
 
-// quiet is the p99 of the quieter windows.
-func (s *series) quiet() time.Duration { return percentile(s.p99, 25) }
+// quiet is the p99 of a quiet window: the quietest but one, since one may be luck.
+func (s *series) quiet() time.Duration {
+	return slices.Sorted(slices.Values(s.p99))[min(1, len(s.p99)-1)]
+}
 
-func percentile(values []time.Duration, p int) time.Duration {
-	return slices.Sorted(slices.Values(values))[(len(values)-1)*p/100]
+func median(values []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
 func (s *series) String() string {
 	return fmt.Sprintf("p99 %v (median %v), with a new token %v in the median; answered %v, at most %d MiB of heap",
-		s.quiet(), percentile(s.p99, 50), percentile(s.fresh, 50), s.answered, s.peak>>20)
+		s.quiet(), median(s.p99), median(s.fresh), s.answered, s.peak>>20)
 }
 
 // endure holds that the regulars wait as long in a flood as amid a crowd that does no
