@@ -15,7 +15,7 @@ import (
 
 const (
 	bound      = 1.5 // how much longer the regulars may wait in a flood
-	rounds     = 6   // windows of each kind
+	rounds     = 5   // windows of each kind
 	moreRounds = 60  // as many if it takes them to meet the bound: the machine is busy
 
 	regulars = 8                    // clients whose wait is measured
