@@ -114,7 +114,7 @@ func (a *App) Post(ctx context.Context, path string, form url.Values, header htt
 		req.SetBasicAuth(url.QueryEscape(a.ID), url.QueryEscape(a.Secret))
 	}
 	maps.Copy(req.Header, header)
-	return a.do(req)
+	return a.Do(req)
 }
 
 // Get gets a document of the issuer.
@@ -223,7 +223,7 @@ func (a *App) walk(ctx context.Context, location string) (string, error) {
 		case action != nil:
 			var req *http.Request
 			if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), fillIn(page)); err == nil {
-				answer, err = a.do(req)
+				answer, err = a.Do(req)
 			}
 		case link != nil: // of a notice
 			answer, err = a.get(ctx, resolve(html.UnescapeString(link[1])))
@@ -261,7 +261,7 @@ func (a *App) get(ctx context.Context, location string) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.do(req)
+	return a.Do(req)
 }
 
 func newPost(ctx context.Context, location string, form url.Values) (*http.Request, error) {
@@ -273,8 +273,8 @@ func newPost(ctx context.Context, location string, form url.Values) (*http.Reque
 	return req, nil
 }
 
-// do returns an error unless an answer came whole.
-func (a *App) do(req *http.Request) (*Answer, error) {
+// Do sends a request. It returns an error unless an answer came whole.
+func (a *App) Do(req *http.Request) (*Answer, error) {
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return nil, err
