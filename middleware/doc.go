@@ -17,6 +17,10 @@
 // A token is judged once, when the request comes. Server-Sent Events and WebSockets
 // go on when it has expired: end them at Expiry of the [validator.Token].
 //
+// The server bounds what comes before a guard is asked. Give it MaxHeaderBytes: a token
+// has at most 16 KiB, and the MiB that net/http takes by itself costs it milliseconds a
+// request. And give it ReadHeaderTimeout, which ends connections that say nothing.
+//
 // Where pages of other sites call the API, CORS comes before the guard: a browser's
 // preflight has no token, and a page reads a refusal only with CORS headers on it.
 // Expose WWW-Authenticate and DPoP-Nonce, which tell the page what to do.

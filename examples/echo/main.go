@@ -50,7 +50,7 @@ func run(addr, issuer string) error {
 		return err
 	}
 	slog.Info("listening", "url", "http://"+listener.Addr().String()+"/orders", "issuer", issuer)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
 	go func() {
 		<-ctx.Done()
 		_ = server.Close()

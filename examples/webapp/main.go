@@ -69,7 +69,7 @@ func start(ctx context.Context, addr string) (*system, error) {
 	web := newApp(s, secret)
 	s.stops = append(s.stops, keys.Close)
 	for n, handler := range []http.Handler{web, api, issuer} {
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, MaxHeaderBytes: 32 << 10}
 		go func() { _ = server.Serve(listeners[n]) }() // until Close
 		s.stops = append(s.stops, server.Close)
 	}

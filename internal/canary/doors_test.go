@@ -255,7 +255,9 @@ func (m *mint) signed(t *testing.T, v visit, method, url string) []string {
 }
 
 // A switchboard is the validator of the visit.
-type switchboard struct{ now atomic.Pointer[validator.Validator] }
+type switchboard struct {
+	now atomic.Pointer[validator.Validator]
+}
 
 func (s *switchboard) Authorize(ctx context.Context, c validator.Credentials, r validator.Requirement) (*validator.Token, error) {
 	return s.now.Load().Authorize(ctx, c, r)

@@ -2,10 +2,11 @@
 // theirs, over real HTTP, and hold that nobody else waits much longer, that the memory
 // stays bounded, and that the issuer is spared. Each prints its figures:
 //
-//	go test -v ./internal/flood
+//	COUNTERMARK_MEASURE=1 go test -v ./internal/flood
 //
 // They measure the process and the machine, so they must not run in parallel with each
-// other.
+// other. Without the variable they take it that other tests run at the same time, and
+// hold the wait to a looser bound.
 //
 // Here those who flood, the API, its issuer and its regular clients share one machine,
 // and twice the work takes longer, whatever the work is. So a flood is held against a

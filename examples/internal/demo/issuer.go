@@ -162,7 +162,7 @@ func listen(ctx context.Context) (net.Listener, error) {
 }
 
 func serve(listener net.Listener, handler http.Handler) *http.Server {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10}
 	go func() { _ = server.Serve(listener) }()
 	return server
 }
