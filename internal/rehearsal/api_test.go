@@ -94,10 +94,15 @@ func newAPI(t *testing.T, cfg validator.Config) *api {
 // visit shows token at the door. A visitor who is told to come again later is told
 // when.
 func (a *api) visit(token string) (status int, retryAfter time.Duration) {
-	r := httptest.NewRequest(http.MethodGet, "https://api.example.com/orders", nil)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://api.example.com/orders", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
 	a.guarded.ServeHTTP(w, r)
+	if ctx.Err() != nil {
+		a.t.Errorf("no verdict within %v", patience)
+	}
 	seconds, err := strconv.Atoi(w.Header().Get("Retry-After"))
 	if (w.Code == 503) != (err == nil && seconds > 0) {
 		a.t.Errorf("%d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
