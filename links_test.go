@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-var documents = []string{"BENCHMARKS.md", "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md"}
+var documents = []string{"BENCHMARKS.md", "CHANGELOG.md", "CONTRIBUTING.md", "DEPENDENCIES.md", "README.md", "SECURITY.md"}
 
 func TestDocuments_LinksAndPathsExist(t *testing.T) {
 	t.Parallel()

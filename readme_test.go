@@ -74,6 +74,36 @@ func TestREADME_SnippetsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestREADME_SaysWhatEveryRequirementIsFor(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, made, _ := strings.Cut(string(readme), "\n## What it is made of\n")
+	for _, file := range []string{"go.mod", "contrib/sql/go.mod"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := 0
+		for line := range strings.Lines(string(text)) {
+			path, ours := strings.CutPrefix(line, "\t")
+			path, version, _ := strings.Cut(strings.TrimSpace(path), " ")
+			if !ours || strings.Contains(version, "// indirect") || strings.HasPrefix(path, module) {
+				continue
+			}
+			count++
+			if !strings.Contains(made, strings.TrimPrefix(path, "github.com/")) {
+				t.Errorf("README.md, What it is made of: does not say what %s is for", path)
+			}
+		}
+		if count == 0 {
+			t.Errorf("%s requires nothing", file)
+		}
+	}
+}
+
 var snippetComment = regexp.MustCompile(`^<!-- snippet: (\S+\.go)#(\S+) -->$`)
 
 // withSnippets returns the document with the Go code that its comments name.

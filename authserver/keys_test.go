@@ -21,6 +21,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwk"
 
 	"github.com/countermark/countermark/authserver"
+	"github.com/countermark/countermark/internal/tokentest"
 )
 
 // remote hides the type of a private key, as a KMS does, and may be down.
@@ -267,10 +268,6 @@ func TestRotateKeys_ScheduledKeysTakeTheirTurns(t *testing.T) {
 func TestRotateKeys_Errors(t *testing.T) {
 	t.Parallel()
 	k := key(t, "ES256", "one")
-	small, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +283,7 @@ func TestRotateKeys_Errors(t *testing.T) {
 		"withdrawn kid":   {key(t, "ES256", "one"), authserver.RotateAndWithdraw, "SigningKey.ID: "},
 		"wrong algorithm": {authserver.SigningKey{Algorithm: "RS256", Signer: k.Signer}, authserver.RotateNow, "SigningKey.Algorithm: "},
 		"none":            {authserver.SigningKey{Algorithm: "none", Signer: k.Signer}, authserver.RotateNow, "SigningKey.Algorithm: "},
-		"short RSA key":   {authserver.SigningKey{Signer: small}, authserver.RotateNow, "SigningKey.Signer: "},
+		"short RSA key":   {authserver.SigningKey{Signer: tokentest.WeakRSA(t)}, authserver.RotateNow, "SigningKey.Signer: "},
 		"P-224":           {authserver.SigningKey{Signer: p224}, authserver.RotateNow, "SigningKey.Signer: "},
 		"another way":     {key(t, "ES256", "two"), authserver.Rotation(7), "unknown Rotation"},
 	} {

@@ -6,13 +6,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/countermark/countermark/internal/tokentest"
 	"github.com/countermark/countermark/introspection"
 )
 
@@ -22,10 +22,6 @@ func (noKeys) Keys(context.Context, string, string) ([]crypto.PublicKey, error) 
 
 func TestNew_Refuses(t *testing.T) {
 	t.Parallel()
-	weak, err := rsa.GenerateKey(rand.Reader, 1024)
-	if err != nil {
-		t.Fatal(err)
-	}
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +50,7 @@ func TestNew_Refuses(t *testing.T) {
 		"no function, Bearer":         {introspection.Config{URL: endpointURL, Auth: introspection.Bearer("a", nil)}, "Config.Auth: the function is nil"},
 		"no function, AuthFunc":       {introspection.Config{URL: endpointURL, Auth: introspection.AuthFunc("a", nil)}, "Config.Auth: the function is nil"},
 		"no key":                      {jwt(introspection.SigningKey{}), "Config.Auth: SigningKey.Signer is nil"},
-		"a weak key":                  {jwt(introspection.SigningKey{Signer: weak}), "Config.Auth: SigningKey.Signer: no algorithm fits"},
+		"a weak key":                  {jwt(introspection.SigningKey{Signer: tokentest.WeakRSA(t)}), "Config.Auth: SigningKey.Signer: no algorithm fits"},
 		"a key of another kind":       {jwt(introspection.SigningKey{Signer: p256, Algorithm: "RS256"}), "does not fit RS256"},
 		"a key of another curve":      {jwt(introspection.SigningKey{Signer: p256, Algorithm: "ES384"}), "does not fit ES384"},
 		"HMAC with a key":             {jwt(introspection.SigningKey{Signer: p256, Algorithm: "HS256"}), "SigningKey.Algorithm is not"},

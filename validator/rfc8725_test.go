@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -113,9 +114,13 @@ func confusionRefusals() []refusal {
 				name: name + " as " + form,
 				token: func() string {
 					p := parts(minted(edits{"alg": "HS256"}, nil))
-					mac := hmac.New(sha256.New, secret)
-					mac.Write([]byte(join(p[0], p[1])))
-					return join(p[0], p[1], jose.Encode(mac.Sum(nil)))
+					var sum []byte
+					fips140.WithoutEnforcement(func() { // which would ask for a longer secret
+						mac := hmac.New(sha256.New, secret)
+						mac.Write([]byte(join(p[0], p[1])))
+						sum = mac.Sum(nil)
+					})
+					return join(p[0], p[1], jose.Encode(sum))
 				},
 				policy: func(c *validator.Config) { c.Keys = careless{ecKey().Public(), public} },
 				want:   validator.ErrAlgorithm,
@@ -230,7 +235,8 @@ func signedByManyPrimes(tb testing.TB, bits int, input string) (*rsa.PublicKey, 
 			if left < 2*size {
 				size = left
 			}
-			prime := must(rand.Prime(rand.Reader, max(size, 32)))
+			var prime *big.Int
+			fips140.WithoutEnforcement(func() { prime = must(rand.Prime(rand.Reader, max(size, 32))) })
 			n.Mul(n, prime)
 			phi.Mul(phi, new(big.Int).Sub(prime, one))
 		}
@@ -241,9 +247,11 @@ func signedByManyPrimes(tb testing.TB, bits int, input string) (*rsa.PublicKey, 
 	padded := slices.Concat([]byte{0, 1}, bytes.Repeat([]byte{0xff}, bits/8-2-len(info)-len(digest)), info, digest[:])
 	sig := new(big.Int).Exp(new(big.Int).SetBytes(padded), d, n).FillBytes(make([]byte, bits/8))
 	public := &rsa.PublicKey{N: n, E: 65537}
-	if err := rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], sig); err != nil {
-		tb.Fatalf("the control: a signature of %d bits is not good: %v", bits, err)
-	}
+	fips140.WithoutEnforcement(func() {
+		if err := rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], sig); err != nil {
+			tb.Errorf("the control: a signature of %d bits is not good: %v", bits, err)
+		}
+	})
 	return public, sig
 }
 

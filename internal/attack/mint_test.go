@@ -3,9 +3,7 @@ package attack_test
 import (
 	"context"
 	"crypto"
-	"crypto/fips140"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -56,13 +54,7 @@ func newMint(tb testing.TB) *mint {
 		client: tokentest.NewKey(tb, "", "ES256"), thief: tokentest.NewKey(tb, "", "EdDSA"),
 	}
 	m.pss = &tokentest.Key{ID: m.rsa.ID, Alg: "PS256", Private: m.rsa.Private}
-	fips140.WithoutEnforcement(func() { // an attacker keeps no rules
-		weak, err := rsa.GenerateKey(rand.Reader, 1024)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		m.weak = &tokentest.Key{ID: "canary-weak", Alg: "RS256", Private: weak}
-	})
+	m.weak = &tokentest.Key{ID: "canary-weak", Alg: "RS256", Private: tokentest.WeakRSA(tb)}
 	m.keys = tokentest.Keys{m.issuer, m.rsa, m.pss, m.ed, m.p384, m.p521, m.weak}
 	m.good = m.token(nil)
 	server, own, others := m.newCertificate(), m.newCertificate(), m.newCertificate()

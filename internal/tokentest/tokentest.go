@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
@@ -50,6 +51,18 @@ func NewKey(tb testing.TB, id, alg string) *Key {
 		tb.Fatal(err)
 	}
 	return &Key{ID: id, Alg: alg, Private: private}
+}
+
+// WeakRSA makes an RSA key of 1024 bits, which no method takes.
+func WeakRSA(tb testing.TB) *rsa.PrivateKey {
+	tb.Helper()
+	var private *rsa.PrivateKey
+	var err error
+	fips140.WithoutEnforcement(func() { private, err = rsa.GenerateKey(rand.Reader, 1024) }) //nolint:gosec // weak on purpose
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return private
 }
 
 // Claims are those of a good RFC 9068 token, changed by edits; an edit to nil
