@@ -17,7 +17,7 @@ const (
 	None            Fault = iota
 	Refused               // nobody listens
 	Reset                 // a connection is reset during the handshake
-	Silent                // a connection is made, and its handshake is not
+	Silent                // connections, old and new, swallow what is sent; those do so for good
 	ExpiredCert           // the server's certificate is a day too old
 	ServerFailure         // SERVFAIL: nobody can say where the host is
 	NoSuchName            // NXDOMAIN: the host's name is gone

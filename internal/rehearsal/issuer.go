@@ -104,6 +104,7 @@ func (i *Issuer) Transport() *http.Transport {
 		},
 		TLSClientConfig:     &tls.Config{RootCAs: i.roots, MinVersion: tls.VersionTLS13},
 		MaxIdleConnsPerHost: 16,
+		ForceAttemptHTTP2:   true,
 	}
 }
 

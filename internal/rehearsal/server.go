@@ -45,7 +45,7 @@ type server struct {
 	ended sync.WaitGroup
 	mu    sync.Mutex
 	http  *http.Server // nil: nobody listens
-	open  map[net.Conn]struct{}
+	open  map[*guest]struct{}
 
 	mostRead int64 // of one answer
 }
@@ -59,7 +59,7 @@ func newServer(ctx context.Context, host string, ca *authority, names *names, co
 	if err != nil {
 		return nil, err
 	}
-	s := &server{host: host, names: names, content: content, open: map[net.Conn]struct{}{}}
+	s := &server{host: host, names: names, content: content, open: map[*guest]struct{}{}}
 	s.tls = &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if s.has(ExpiredCert) {
 			return expired, nil
@@ -101,7 +101,9 @@ func (s *server) set(ctx context.Context, f Fault) error {
 	s.fault.Store(int64(f))
 	s.since.Store(time.Now().UnixNano())
 	s.names.set(s.host, f)
-	if f.ofConnection() {
+	if f == Silent {
+		s.silence()
+	} else if f.ofConnection() {
 		s.cut()
 	}
 	if f == Refused {
@@ -152,6 +154,15 @@ func (s *server) close() {
 	s.ended.Wait()
 }
 
+// silence has the server and its clients hear no more of each other.
+func (s *server) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for g := range s.open {
+		g.deaf.Store(true)
+	}
+}
+
 // cut ends every connection.
 func (s *server) cut() {
 	s.mu.Lock()
@@ -175,7 +186,7 @@ type door struct {
 	server *server
 }
 
-// Accept lets nobody in while that is the fault.
+// Accept resets connections while that is the fault.
 func (d door) Accept() (net.Conn, error) {
 	for {
 		c, err := d.Listener.Accept()
@@ -183,17 +194,14 @@ func (d door) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		guest := &guest{Conn: c, server: d.server}
+		guest.deaf.Store(d.server.has(Silent))
 		d.server.mu.Lock()
 		d.server.open[guest] = struct{}{}
 		d.server.mu.Unlock()
-		switch {
-		case d.server.has(Reset):
-			d.server.ended.Go(guest.reset)
-		case d.server.has(Silent):
-			d.server.ended.Go(guest.ignore)
-		default:
+		if !d.server.has(Reset) {
 			return guest, nil
 		}
+		d.server.ended.Go(guest.reset)
 	}
 }
 
@@ -202,6 +210,23 @@ type guest struct {
 	net.Conn
 
 	server *server
+	deaf   atomic.Bool // hears that the client leaves, and nothing else
+}
+
+func (g *guest) Read(b []byte) (int, error) {
+	for {
+		n, err := g.Conn.Read(b)
+		if err != nil || !g.deaf.Load() {
+			return n, err
+		}
+	}
+}
+
+func (g *guest) Write(b []byte) (int, error) {
+	if g.deaf.Load() {
+		return len(b), nil
+	}
+	return g.Conn.Write(b)
 }
 
 func (g *guest) Close() error {
@@ -218,11 +243,5 @@ func (g *guest) reset() {
 	if c, ok := g.Conn.(*net.TCPConn); ok {
 		_ = c.SetLinger(0)
 	}
-	_ = g.Close()
-}
-
-// ignore waits until the client leaves.
-func (g *guest) ignore() {
-	_, _ = io.Copy(io.Discard, g.Conn)
 	_ = g.Close()
 }
