@@ -45,6 +45,9 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String()))
 // LogValue is String, for log/slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
+// MarshalText is String, for encoding/json and so for a log that has it in a struct.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // checkAuth checks how the client authenticates: what the method needs is there,
 // and what only another one uses is not, since somebody would rely on it.
 func (c *client) checkAuth(parse keyParser) error {

@@ -136,6 +136,16 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Format writes the Config without its DPoPNonceKey.
+func (c Config) Format(f fmt.State, verb rune) {
+	type plain Config
+	c.DPoPNonceKey = nil
+	_, _ = fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
+}
+
+// LogValue is what Format writes, for log/slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf("%+v", c)) }
+
 // New returns a server. It does no I/O. An error names the field that is wrong.
 func New(cfg Config) (*Server, error) {
 	issuer, err := parseIssuer(cfg.Issuer)

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -60,8 +61,8 @@ func GenerateKey(algorithm string) (SigningKey, error) {
 // String names the key and its algorithm.
 func (k SigningKey) String() string { return "authserver.SigningKey(" + k.Algorithm + " " + k.ID + ")" }
 
-// GoString is String, for the verb %#v.
-func (k SigningKey) GoString() string { return k.String() }
+// Format writes String, whatever the verb: without it, %d would show the key.
+func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
 // LogValue is String, for log/slog.
 func (k SigningKey) LogValue() slog.Value { return slog.StringValue(k.String()) }

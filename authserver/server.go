@@ -58,6 +58,9 @@ type Server struct {
 	writes atomic.Uint64    // to the store
 }
 
+// String names the issuer. Without it, %s would show what the server knows.
+func (s *Server) String() string { return "authserver.Server(" + s.issuer + ")" }
+
 // A route is what a path leads to.
 type route struct {
 	methods []string

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
+	"log/slog"
 	"maps"
 	"net/url"
 	"runtime"
@@ -13,7 +15,7 @@ import (
 	"github.com/countermark/countermark/internal/fetch"
 )
 
-// A User is a person who can sign in.
+// A User is a person who can sign in. It prints as its Subject alone.
 type User struct {
 	// Subject is what tokens call the person, their sub: never given to anybody
 	// else, and not the client_id of a client (RFC 9068 section 5). It is one to
@@ -22,8 +24,8 @@ type User struct {
 	// Username is what the person signs in with. Required.
 	Username string
 	// PasswordHash is the hash of the person's password: Argon2id, such as
-	// [HashPassword] makes, or bcrypt. Required in [Config.Users].
-	PasswordHash string
+	// [HashPassword] makes, or bcrypt. Required in [Config.Users]. JSON has none.
+	PasswordHash string `json:"-"`
 	// Claims are what is known of the person, by the names of OpenID Connect Core
 	// section 5.1, each a value that encoding/json can write. No token holds them:
 	// the userinfo endpoint tells a client those that the scopes profile, email,
@@ -31,6 +33,15 @@ type User struct {
 	// whatever they say.
 	Claims map[string]any
 }
+
+// String names the user by the Subject.
+func (u User) String() string { return "authserver.User(" + u.Subject + ")" }
+
+// Format writes String, whatever the verb.
+func (u User) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
+
+// LogValue is String, for log/slog.
+func (u User) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 // ErrBadCredentials says that there is no user of that name, or that the password
 // is another: a [Config.Login] that told which would tell everybody who has an

@@ -40,6 +40,9 @@ func New(config Config) (*Client, error) {
 	}, nil
 }
 
+// String says what it is. Without it, %s would show what the client remembers.
+func (*Client) String() string { return "introspection.Client" }
+
 // Introspect returns what the issuer says of token: one strict JSON object
 // with a boolean member active (RFC 7662 section 2.2), which is {"active":false}
 // and nothing else for a token that is not good. A token that is empty or longer

@@ -95,9 +95,9 @@ func checkResource(c *ResourceConfig) (*url.URL, error) {
 	if len(c.AuthorizationServers) == 0 {
 		return nil, errors.New("middleware: ResourceConfig.AuthorizationServers: at least one is required")
 	}
-	for _, issuer := range c.AuthorizationServers {
+	for i, issuer := range c.AuthorizationServers { // which may have a password in it
 		if err := discovery.CheckIssuer(issuer); err != nil {
-			return nil, fmt.Errorf("middleware: ResourceConfig.AuthorizationServers: %q: %w", issuer, err)
+			return nil, fmt.Errorf("middleware: ResourceConfig.AuthorizationServers[%d]: %w", i, err)
 		}
 	}
 	for _, scope := range c.ScopesSupported {

@@ -221,7 +221,7 @@ func TestResourceConfig_AnErrorNamesTheField(t *testing.T) {
 		"a query":             {func(c *middleware.ResourceConfig) { c.Resource += "?tenant=7" }, "Resource: must not have a query"},
 		"a fragment":          {func(c *middleware.ResourceConfig) { c.Resource += "#mcp" }, "Resource: must not have a fragment"},
 		"no issuer":           {func(c *middleware.ResourceConfig) { c.AuthorizationServers = nil }, "AuthorizationServers: at least one is required"},
-		"an issuer over http": {func(c *middleware.ResourceConfig) { c.AuthorizationServers[0] = "http://i.example" }, `AuthorizationServers: "http://i.example": must use https (http is for loopback hosts)`},
+		"an issuer over http": {func(c *middleware.ResourceConfig) { c.AuthorizationServers[0] = "http://i.example" }, "AuthorizationServers[0]: must use https (http is for loopback hosts)"},
 		"an empty scope":      {func(c *middleware.ResourceConfig) { c.ScopesSupported = []string{"a", ""} }, `ScopesSupported: "": not a scope-token of RFC 6749 section 3.3`},
 		"two scopes in one":   {func(c *middleware.ResourceConfig) { c.ScopesSupported = []string{"a b"} }, `ScopesSupported: "a b": not a scope-token of RFC 6749 section 3.3`},
 		"a quoted scope":      {func(c *middleware.ResourceConfig) { c.ScopesSupported = []string{`"a"`} }, `ScopesSupported: "\"a\"": not a scope-token of RFC 6749 section 3.3`},

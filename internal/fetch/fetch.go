@@ -4,15 +4,18 @@
 package fetch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -99,10 +102,18 @@ func Do(client *http.Client, req *http.Request, limit int64, accept func(mediaTy
 }
 
 func do(client *http.Client, req *http.Request, limit int64, accept func(string) bool) ([]byte, http.Header, error) {
+	var answered atomic.Bool
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn:              func(string) { answered.Store(false) }, // a redirect's, or once more
+		GotFirstResponseByte: func() { answered.Store(true) },
+	}))
 	resp, err := client.Do(req)
 	if err != nil {
 		if ue := (*url.Error)(nil); errors.As(err, &ue) {
 			err = ue.Err // it repeats the URL, query included
+		}
+		if answered.Load() {
+			err = unquoted(req.Context(), err)
 		}
 		return nil, nil, err
 	}
@@ -115,12 +126,23 @@ func do(client *http.Client, req *http.Request, limit int64, accept func(string)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
-		return nil, resp.Header, fmt.Errorf("reading the answer: %w", err)
+		return nil, resp.Header, fmt.Errorf("reading the answer: %w", unquoted(req.Context(), err))
 	}
 	if int64(len(body)) > limit {
 		return nil, resp.Header, fmt.Errorf("answered with more than %d bytes", limit)
 	}
 	return body, resp.Header, nil
+}
+
+// unquoted is err, which came of reading an answer, without any of the answer: net/http
+// quotes what it cannot read, and there may be in it what was asked with.
+func unquoted(ctx context.Context, err error) error {
+	_, network := errors.AsType[net.Error](err)
+	ended := ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+	if network || ended || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	return errors.New("answered with what cannot be read as HTTP")
 }
 
 func isJSON(mediaType string) bool {

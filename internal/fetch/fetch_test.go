@@ -70,6 +70,34 @@ func TestJSON_AnErrorOfTheConnectionHasNoQuery(t *testing.T) {
 	}
 }
 
+// Whoever is asked knows what it was asked with, and net/http quotes what it cannot
+// read of an answer.
+func TestJSON_AnErrorHasNothingOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"no HTTP":      "secret",
+		"no field":     "HTTP/1.1 200 OK\r\nsecret\r\n\r\n",
+		"a length":     "HTTP/1.1 200 OK\r\nContent-Length: secret\r\n\r\n",
+		"a location":   "HTTP/1.1 302 Found\r\nLocation: http://%zz/secret\r\n\r\n",
+		"no trailer":   "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nsecret\r\n\r\n",
+		"not complete": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\nsecret",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = conn.Write([]byte(answer))
+			_ = conn.Close()
+		}))
+		if _, err := get(t, srv.URL, 100); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+		srv.Close()
+	}
+}
+
 func TestStatusError_RFC9110Section10_2_3_RetryAfter(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string][2]time.Duration{ // from, to

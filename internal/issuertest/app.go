@@ -3,6 +3,7 @@
 package issuertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ const (
 type App struct {
 	ID, Secret  string // of the client
 	RedirectURI string
+	Typed       string // by alice, where her password is asked for; empty is the right one
 
 	http *http.Client
 }
@@ -114,7 +116,7 @@ func (a *App) Post(ctx context.Context, path string, form url.Values, header htt
 		req.SetBasicAuth(url.QueryEscape(a.ID), url.QueryEscape(a.Secret))
 	}
 	maps.Copy(req.Header, header)
-	return a.do(req)
+	return a.Do(req)
 }
 
 // Get gets a document of the issuer.
@@ -222,8 +224,8 @@ func (a *App) walk(ctx context.Context, location string) (string, error) {
 			return "", fmt.Errorf("authorization: %d", answer.Status)
 		case action != nil:
 			var req *http.Request
-			if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), fillIn(page)); err == nil {
-				answer, err = a.do(req)
+			if req, err = newPost(ctx, resolve(html.UnescapeString(action[1])), a.fillIn(page)); err == nil {
+				answer, err = a.Do(req)
 			}
 		case link != nil: // of a notice
 			answer, err = a.get(ctx, resolve(html.UnescapeString(link[1])))
@@ -235,8 +237,8 @@ func (a *App) walk(ctx context.Context, location string) (string, error) {
 }
 
 // fillIn returns what alice fills into the form of a page.
-func fillIn(page string) url.Values {
-	fields := url.Values{"username": {"alice"}, "password": {Password}, "decision": {"allow"}}
+func (a *App) fillIn(page string) url.Values {
+	fields := url.Values{"username": {"alice"}, "password": {cmp.Or(a.Typed, Password)}, "decision": {"allow"}}
 	for name := range fields {
 		if !strings.Contains(page, `name="`+name+`"`) {
 			fields.Del(name)
@@ -261,7 +263,7 @@ func (a *App) get(ctx context.Context, location string) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.do(req)
+	return a.Do(req)
 }
 
 func newPost(ctx context.Context, location string, form url.Values) (*http.Request, error) {
@@ -273,8 +275,8 @@ func newPost(ctx context.Context, location string, form url.Values) (*http.Reque
 	return req, nil
 }
 
-// do returns an error unless an answer came whole.
-func (a *App) do(req *http.Request) (*Answer, error) {
+// Do sends a request. It returns an error unless an answer came whole.
+func (a *App) Do(req *http.Request) (*Answer, error) {
 	resp, err := a.http.Do(req)
 	if err != nil {
 		return nil, err
