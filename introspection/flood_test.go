@@ -6,13 +6,12 @@ import (
 	"io"
 	"net/http"
 	"runtime"
-	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/introspection"
 )
 
@@ -21,10 +20,10 @@ import (
 func TestFlood_InventedTokensAllocateNothingThatStays(t *testing.T) {
 	const good, limit = 1000, 8 << 20
 	flood := 1_000_000
-	if testing.Short() || underRace() {
+	if testing.Short() || proctest.UnderRace() {
 		flood = 20_000
 	}
-	base := heap()
+	base := proctest.Heap()
 	var questions atomic.Int64
 	c := newClient(t, introspection.Config{
 		TTL: time.Hour,
@@ -59,7 +58,7 @@ func TestFlood_InventedTokensAllocateNothingThatStays(t *testing.T) {
 	}
 	wg.Wait()
 	took := time.Since(start).Round(time.Millisecond)
-	grown := heap() - base
+	grown := proctest.Heap() - base
 	before := questions.Load()
 	askGood()
 	again := questions.Load() - before
@@ -71,20 +70,6 @@ func TestFlood_InventedTokensAllocateNothingThatStays(t *testing.T) {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
 	runtime.KeepAlive(c)
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return int64(stats.HeapAlloc)
-}
-
-// underRace reports whether the race detector is on, under which this is slow.
-func underRace() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
 // However many good tokens there are, no more are remembered than CacheSize.

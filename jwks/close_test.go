@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/jwks"
 )
 
@@ -29,7 +30,7 @@ func TestClose_AfterUseLeavesNoGoroutine(t *testing.T) {
 		mustFind(t, c, "a", "ES256")
 		_ = c.Close()
 	}
-	waitForGoroutines(t, before)
+	proctest.WaitForGoroutines(t, before)
 }
 
 func TestClose_EndsIt(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/jwks"
 )
 
@@ -240,17 +241,5 @@ func TestClose_AmidAThousandLookupsLeavesNoGoroutine(t *testing.T) {
 		}
 		server.Close()
 	}
-	waitForGoroutines(t, before)
-}
-
-// waitForGoroutines waits until no more than want are left: net/http ends its own
-// a moment after the connection.
-func waitForGoroutines(t *testing.T, want int) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > want; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, want %d:\n%s", runtime.NumGoroutine(), want, stacks[:runtime.Stack(stacks, true)])
-		}
-	}
+	proctest.WaitForGoroutines(t, before)
 }

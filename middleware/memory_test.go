@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/internal/tokentest"
 	"github.com/countermark/countermark/middleware"
 	"github.com/countermark/countermark/validator"
@@ -39,13 +40,9 @@ func TestGuard_ARememberedTokenTakesAKiBAndAHalf(t *testing.T) {
 			t.Fatalf("status %d", res.StatusCode)
 		}
 	}
-	heap := func() uint64 {
+	heap := func() int64 {
 		server.CloseClientConnections()
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
+		return proctest.Heap()
 	}
 	const first = 100 // which fill what is there once
 	for n := range first {
@@ -55,7 +52,7 @@ func TestGuard_ARememberedTokenTakesAKiBAndAHalf(t *testing.T) {
 	for n := range tokens {
 		show(first + n)
 	}
-	each := (int64(heap()) - int64(before)) / tokens
+	each := (heap() - before) / tokens
 	t.Logf("%d bytes each", each)
 	if each > 1536 || each < 512 {
 		t.Errorf("%d bytes each, 1536 at most are wanted (and 512 at least, or it does not remember)", each)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -321,13 +322,6 @@ func TestTenants_AFloodOfStrangersLeavesNoAllocations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newIssuers(t, validator.IssuersConfig{Resolve: func(context.Context, string, *validator.Validator) (*validator.Validator, error) { return nil, nil }})
 		long := strings.Repeat("x", 1<<10)
-		heap := func() int64 {
-			runtime.GC()
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			return int64(m.HeapAlloc)
-		}
 		flood := func(seconds int) {
 			for i := range seconds {
 				for j := range 17 {
@@ -337,9 +331,9 @@ func TestTenants_AFloodOfStrangersLeavesNoAllocations(t *testing.T) {
 			}
 		}
 		flood(10)
-		before := heap()
+		before := proctest.Heap()
 		flood(6 * 60)
-		if grown := heap() - before; grown > 128<<10 {
+		if grown := proctest.Heap() - before; grown > 128<<10 {
 			t.Errorf("%d KiB are left of it", grown>>10)
 		}
 		runtime.KeepAlive(s)

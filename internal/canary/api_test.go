@@ -196,7 +196,7 @@ func panicAtAPI(t *testing.T, w *witness) {
 		}, "Bearer " + token},
 		"Now": {func(c *validator.Config) { c.Now = func() time.Time { panic("boom") } }, "Bearer " + token},
 	} {
-		asked.now = m.validator(t, row.edit)
+		asked.now.Store(m.validator(t, row.edit))
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/", http.NoBody)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,8 +221,9 @@ func visitDoors(t *testing.T, w *witness) {
 	}
 	doors["gRPC"] = func(t *testing.T, v visit) { t.Helper(); grpcDoor(t, m, v) }
 	for name, v := range m.visits(t) {
-		if asked.now = m.api; v.api != nil {
-			asked.now = v.api
+		asked.now.Store(m.api)
+		if v.api != nil {
+			asked.now.Store(v.api)
 		}
 		for _, door := range doors {
 			door(t, v)
@@ -253,10 +255,10 @@ func (m *mint) signed(t *testing.T, v visit, method, url string) []string {
 }
 
 // A switchboard is the validator of the visit.
-type switchboard struct{ now *validator.Validator }
+type switchboard struct{ now atomic.Pointer[validator.Validator] }
 
 func (s *switchboard) Authorize(ctx context.Context, c validator.Credentials, r validator.Requirement) (*validator.Token, error) {
-	return s.now.Authorize(ctx, c, r)
+	return s.now.Load().Authorize(ctx, c, r)
 }
 
 func knock(t *testing.T, w *witness, m *mint, name string, server *httptest.Server, v visit) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/internal/rehearsal"
 	"github.com/countermark/countermark/introspection"
 	"github.com/countermark/countermark/jwks"
@@ -70,7 +71,7 @@ func TestMatrix_LeavesNoGoroutine(t *testing.T) {
 		slowest time.Duration
 		where   string
 	)
-	goroutines, heap := runtime.NumGoroutine(), heapInUse()
+	goroutines, heap := runtime.NumGoroutine(), proctest.Heap()
 	t.Run("rows", func(t *testing.T) {
 		for _, fault := range rehearsal.Faults() {
 			for _, c := range columns {
@@ -87,23 +88,12 @@ func TestMatrix_LeavesNoGoroutine(t *testing.T) {
 		}
 	})
 	t.Logf("the slowest recovery took %v: %s", slowest.Round(time.Millisecond), where)
-	if !eventually(10*time.Second, func() bool { return runtime.NumGoroutine() <= goroutines }) {
-		stacks := make([]byte, 1<<20)
-		t.Errorf("%d goroutines before, %d after:\n%s", goroutines, runtime.NumGoroutine(), stacks[:runtime.Stack(stacks, true)])
-	}
-	grown := heapInUse() - heap
+	proctest.WaitForGoroutines(t, goroutines)
+	grown := proctest.Heap() - heap
 	t.Logf("the heap grew by %d KiB", grown>>10)
 	if grown > heapMost {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}
-}
-
-func heapInUse() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what had a finalizer
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 // A row is one fault in one column.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/countermark/countermark/internal/proctest"
 	"github.com/countermark/countermark/internal/rehearsal"
 )
 
@@ -156,7 +157,7 @@ func (s *stage) sample(ctx context.Context, at time.Duration) {
 	} else {
 		x.goroutines = settled(runtime.NumGoroutine, s.report.samples[0].goroutines)
 	}
-	x.heap = heap()
+	x.heap = proctest.Heap()
 	s.report.samples = append(s.report.samples, x)
 	fmt.Fprintf(s.progress, "%8v  heap %8s  %4d goroutines  %3d connections to the issuer  %v\n",
 		at.Round(time.Second), mib(x.heap), x.goroutines, x.connections, slices.Sorted(maps.Keys(s.report.outages)))
@@ -180,12 +181,4 @@ func settled(count func() int, n int) int {
 			return now
 		}
 	}
-}
-
-func heap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC() // what had a finalizer
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // no heap is that large
 }
