@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"internal/":                nil,
 	"internal/devissuer":       {"authserver"}, // the command, which has two main functions
 	"internal/issuertest":      {"authserver"},
+	"internal/rehearsal/soak":  {"grpcauth", "introspection", "jwks", "middleware", "validator"},
 	"internal/wire":            {"validator"}, // what the doors share
 	"introspection":            nil,
 	"jwks":                     nil,

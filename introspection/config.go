@@ -42,7 +42,9 @@ type Config struct {
 	// Client sends the requests; nil means [http.DefaultClient]. Whatever it
 	// says, a request with a token is not redirected, and no cookie is kept.
 	// For many requests a second to an endpoint without HTTP/2, give it a
-	// Transport with MaxIdleConnsPerHost above the default of 2.
+	// Transport with MaxIdleConnsPerHost above the default of 2. A Transport
+	// of one's own needs a TLSHandshakeTimeout as well: net/http goes on with
+	// a handshake that no request waits for any more, by default for ever.
 	Client *http.Client
 
 	// Timeout bounds one request, from its authentication to the keys that a

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/countermark/countermark/internal/memhttp"
+	"github.com/countermark/countermark/internal/rehearsal"
 	"github.com/countermark/countermark/introspection"
 )
 
@@ -243,6 +244,40 @@ func TestOutage_RefusedOnLoopbackAndRecovery(t *testing.T) {
 	if got := ask(t, c, token, false); got != active {
 		t.Errorf("after the outage: %s", got)
 	}
+}
+
+// HTTP/2 puts all requests on one connection, and would do so for minutes after that
+// was lost without a word.
+func TestOutage_AConnectionThatDiedSilentlyIsNotUsedForEver(t *testing.T) {
+	t.Parallel()
+	i, err := rehearsal.New(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	transport := i.Transport()
+	defer transport.CloseIdleConnections()
+	c := newClient(t, introspection.Config{URL: i.IntrospectionURL, Client: &http.Client{Transport: transport}, Timeout: time.Second})
+	works := func() bool {
+		_, err := c.Introspect(t.Context(), i.Opaque(), false)
+		return err == nil
+	}
+	for range 10 { // as many as a busy machine needs
+		if works() {
+			break
+		}
+	}
+	for _, fault := range []rehearsal.Fault{rehearsal.Silent, rehearsal.None} { // the connection stays silent, the server does not
+		if err := i.Break(t.Context(), rehearsal.Introspection, fault); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		if works() {
+			return
+		}
+	}
+	t.Error("ten questions have got no answer")
 }
 
 func TestOutage_RefusedCredentialsAreLoggedOnce(t *testing.T) {

@@ -35,6 +35,7 @@ type upstream struct {
 	retries  int
 	logger   *slog.Logger
 	refused  atomic.Bool // our authentication, at the last word about it
+	late     atomic.Bool // the last request that ended got no answer in time
 }
 
 func newUpstream(config Config) *upstream {
@@ -90,11 +91,17 @@ func (u *upstream) try(ctx context.Context, at, token string) (_ *answer, again 
 	if err != nil {
 		return nil, false, err
 	}
+	// Its connection may be dead without anybody knowing, and HTTP/2 would put one
+	// request after another on it. After one that says close it takes no more.
+	req.Close = u.late.Swap(false)
 	strange := false // an answer of another kind: it would be the same again
 	body, _, err := fetch.Do(u.client, req, maxAnswer, func(mediaType string) bool {
 		strange = mediaType != u.accept
 		return !strange
 	})
+	if ctx.Err() != nil {
+		u.late.Store(true)
+	}
 	if err = u.report(ctx, err); err != nil {
 		status, ok := errors.AsType[*fetch.StatusError](err)
 		again = !strange && (!ok || status.Code == http.StatusTooManyRequests || status.Code >= 500)

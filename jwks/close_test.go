@@ -1,6 +1,8 @@
 package jwks_test
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -121,4 +123,30 @@ func TestClose_EndsARefreshThatWaitsForItsTurn(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 	})
+}
+
+// A connection that an issuer never finishes, for which the client's transport has no
+// time limit, ends with the fetch.
+func TestClose_EndsAConnectionThatIsBeingMade(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c, err := jwks.New(jwks.Config{URL: "https://" + listener.Addr().String(), Client: &http.Client{Transport: &http.Transport{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go c.Keys(t.Context(), "a", "ES256")
+	conn, err := listener.Accept() // and say nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = c.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		t.Errorf("the connection is open: %v", err)
+	}
 }

@@ -31,9 +31,7 @@ type source struct {
 }
 
 func newSource(cfg Config) source {
-	client := fetch.Client(cfg.Client)
-	client.Transport = oneShot{client.Transport}
-	return source{client: client, issuer: cfg.Issuer, url: cfg.URL}
+	return source{client: fetch.Client(cfg.Client), issuer: cfg.Issuer, url: cfg.URL}
 }
 
 // fetch gets the set and returns it with the time for which it is fresh.
@@ -67,8 +65,10 @@ func (c *Cache) fetch(ctx context.Context) (*keySet, time.Duration, error) {
 // get discovers where the set is, if need be, and gets it from there. An address
 // that fails is not taken for granted the next time.
 func (s *source) get(ctx context.Context) ([]byte, http.Header, error) {
+	client, end := s.alone()
+	defer end()
 	if s.issuer != "" && (s.url == "" || time.Since(s.read) >= metadataAge) {
-		if err := s.discover(ctx); err != nil {
+		if err := s.discover(ctx, client); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -80,18 +80,18 @@ func (s *source) get(ctx context.Context) ([]byte, http.Header, error) {
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	req.Header.Set("Cache-Control", "no-cache") // an old copy from a proxy would hide a rotation
-	body, header, err := fetch.Do(s.client, req, setLimit, notHTML)
+	body, header, err := fetch.Do(client, req, setLimit, notHTML)
 	if err != nil {
 		s.forget()
 	}
 	return body, header, err
 }
 
-func (s *source) discover(ctx context.Context) error {
+func (s *source) discover(ctx context.Context, client *http.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	s.url = ""
-	m, err := discovery.Fetch(ctx, s.client, s.issuer)
+	m, err := discovery.Fetch(ctx, client, s.issuer)
 	if err != nil {
 		return err
 	}
@@ -114,6 +114,23 @@ func notHTML(mediaType string) bool {
 	return mediaType != "text/html" && mediaType != "application/xhtml+xml"
 }
 
+// alone returns a client for one fetch, and what ends its connections. It has a
+// transport of its own: what is still being connected when a request is given up,
+// net/http keeps for the next one, or for ever if the issuer never answers.
+func (s *source) alone() (client *http.Client, end func()) {
+	c := *s.client
+	if c.Transport == nil {
+		c.Transport = http.DefaultTransport
+	}
+	end = func() {}
+	if t, ok := c.Transport.(*http.Transport); ok {
+		t = t.Clone()
+		c.Transport, end = t, t.CloseIdleConnections
+	}
+	c.Transport = oneShot{c.Transport}
+	return &c, end
+}
+
 // oneShot closes each connection after its request: the next one is minutes away,
 // and a connection that idles would outlive Close.
 type oneShot struct{ base http.RoundTripper }
@@ -121,8 +138,5 @@ type oneShot struct{ base http.RoundTripper }
 func (t oneShot) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.WithContext(req.Context()) // a copy, as RoundTrip must not change its own
 	req.Close = true
-	if t.base == nil {
-		return http.DefaultTransport.RoundTrip(req)
-	}
 	return t.base.RoundTrip(req)
 }

@@ -57,7 +57,8 @@ func (e *unavailableError) RetryAfter() time.Duration { return e.after }
 
 // await answers what the current set does not. It waits for a fetch, if one may
 // be made, until it can answer from a set that was asked for after the question
-// was. If no fetch can tell, a set confirmed a moment ago has to do.
+// was. Where none may be made yet, a set confirmed a moment ago has to do, unless
+// the issuer went out of reach since: it may have rotated before.
 func (c *Cache) await(ctx context.Context, kid, alg string) ([]crypto.PublicKey, error) {
 	arrived := c.begun.Load()
 	for {
@@ -78,7 +79,7 @@ func (c *Cache) await(ctx context.Context, kid, alg string) ([]crypto.PublicKey,
 		if err == nil {
 			continue
 		}
-		if _, ok := errors.AsType[*unavailableError](err); ok {
+		if e, ok := errors.AsType[*unavailableError](err); ok && e.cause == nil {
 			if s := c.current.Load(); s.live() && time.Since(s.asked) <= confirmed {
 				return nil, nil
 			}

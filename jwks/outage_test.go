@@ -124,10 +124,8 @@ func TestOutage_UnknownKidIsNotRefused(t *testing.T) {
 		c, server := newCache(t, i, jwks.Config{})
 		mustFind(t, c, "a", "ES256")
 		server.SetDown(true)
-		time.Sleep(5 * time.Second)
-		mustLack(t, c, "b", "ES256") // confirmed 5 s ago
-		time.Sleep(time.Millisecond)
-		mustFail(t, c, "b", "ES256")
+		mustFail(t, c, "b", "ES256") // it may have come with a rotation since
+		mustFail(t, c, "b", "ES256") // and may not be asked for yet
 		time.Sleep(time.Minute)
 		mustFail(t, c, "b", "ES256")
 		mustFind(t, c, "a", "ES256")
