@@ -15,7 +15,7 @@
 // same requests of the regulars in each, of whose waits the 99th percentile is taken.
 //
 // What else the machine does only adds to that, in some windows more and in some less;
-// what a flood adds is in every window of the flood. So of either kind the quietest
-// window but one is compared (the median is printed too), and a machine that is busy is
-// given more of them.
+// what a flood adds is in every window of the flood. So of either kind the lower
+// quartile is compared (the median is printed too), and a machine that is busy is given
+// more windows.
 package flood
