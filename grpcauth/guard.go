@@ -28,7 +28,7 @@ type Options struct {
 	// Methods says what a call of each method asks of its token. A key is a full
 	// method, "/shop.Orders/Cancel", or "/shop.Orders/*" for those methods of a
 	// service that have no key of their own. Names are compared byte for byte. A
-	// scope that is empty or has a space in it is an error.
+	// scope that no token can have (RFC 6749 section 3.3) is an error.
 	Methods map[string]validator.Requirement
 	// Public lists the methods, in the same two forms, that need no token; one
 	// that is shown there is not looked at, and the handler finds none.

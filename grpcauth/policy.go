@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/countermark/countermark/internal/wire"
 	"github.com/countermark/countermark/validator"
 )
 
@@ -58,8 +59,10 @@ func malformedKey(option, key string) error {
 // checkRequirement refuses what nobody means to ask for, as no token meets it.
 func checkRequirement(name string, r *validator.Requirement) error {
 	for field, scopes := range map[string][]string{"Scopes": r.Scopes, "AnyScope": r.AnyScope} {
-		if slices.Contains(scopes, "") {
-			return fmt.Errorf("grpcauth: %s.%s: no scope is empty", name, field)
+		for _, scope := range scopes {
+			if !wire.IsScope(scope) {
+				return fmt.Errorf("grpcauth: %s.%s: %q: not a scope-token of RFC 6749 section 3.3", name, field, scope)
+			}
 		}
 	}
 	if r.AuthMaxAge < 0 {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -72,7 +73,7 @@ func SecretJWT(clientID, secret string) Authenticator {
 }
 
 func (k SigningKey) method() (*jose.Method, error) {
-	if k.Signer == nil {
+	if v := reflect.ValueOf(k.Signer); k.Signer == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("SigningKey.Signer is nil")
 	}
 	public := k.Signer.Public()

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"net/http"
 	"runtime"
 	"strings"
@@ -50,6 +51,7 @@ func TestNew_Refuses(t *testing.T) {
 		"no function, Bearer":         {introspection.Config{URL: endpointURL, Auth: introspection.Bearer("a", nil)}, "Config.Auth: the function is nil"},
 		"no function, AuthFunc":       {introspection.Config{URL: endpointURL, Auth: introspection.AuthFunc("a", nil)}, "Config.Auth: the function is nil"},
 		"no key":                      {jwt(introspection.SigningKey{}), "Config.Auth: SigningKey.Signer is nil"},
+		"no RSA key":                  {jwt(introspection.SigningKey{Signer: (*rsa.PrivateKey)(nil)}), "Config.Auth: SigningKey.Signer is nil"},
 		"a weak key":                  {jwt(introspection.SigningKey{Signer: tokentest.WeakRSA(t)}), "Config.Auth: SigningKey.Signer: no algorithm fits"},
 		"a key of another kind":       {jwt(introspection.SigningKey{Signer: p256, Algorithm: "RS256"}), "does not fit RS256"},
 		"a key of another curve":      {jwt(introspection.SigningKey{Signer: p256, Algorithm: "ES384"}), "does not fit ES384"},

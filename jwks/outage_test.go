@@ -82,6 +82,7 @@ func TestOutage_LastGoodSetForABoundedTime(t *testing.T) {
 				"404":         func(i *issuer) { i.status = 404 },
 				"not JSON":    func(i *issuer) { i.body = "gone" },
 				"no keys":     func(i *issuer) { i.body = "{}" },
+				"no JWK":      func(i *issuer) { i.body = `{"keys":[null,1,"x",[],{},{"kid":"a"}]}` },
 				"hangs":       func(i *issuer) { i.delay = time.Hour },
 				"a huge body": func(i *issuer) { i.body = strings.Repeat(" ", 512<<10+1) },
 			} {

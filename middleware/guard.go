@@ -38,9 +38,9 @@ type Options struct {
 	// the API (RFC 9728 section 5.1). It has to be served as well, at its Path. Nil
 	// names none.
 	Metadata *ResourceMetadata
-	// Logger is told why requests were refused: at level Info what clients did,
-	// at Error what kept us from finding out, and every other 5xx. Nil means that
-	// nobody is told.
+	// Logger is told why requests were refused, with their method and path: at level
+	// Info what clients did, at Error what kept us from finding out, and every other
+	// 5xx. Nil means that nobody is told.
 	Logger *slog.Logger
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countermark/countermark/internal/discovery"
 	"github.com/countermark/countermark/internal/jose"
+	"github.com/countermark/countermark/internal/wire"
 )
 
 const wellKnown = "/.well-known/oauth-protected-resource"
@@ -101,7 +102,7 @@ func checkResource(c *ResourceConfig) (*url.URL, error) {
 		}
 	}
 	for _, scope := range c.ScopesSupported {
-		if !isScope(scope) {
+		if !wire.IsScope(scope) {
 			return nil, fmt.Errorf("middleware: ResourceConfig.ScopesSupported: %q: not a scope-token of RFC 6749 section 3.3", scope)
 		}
 	}
@@ -147,14 +148,4 @@ func (m *ResourceMetadata) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		h.Set("Allow", "GET, HEAD, OPTIONS")
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 	}
-}
-
-// isScope is the scope-token of RFC 6749 section 3.3.
-func isScope(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < '!' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -132,10 +132,14 @@ func (e *Error) Description() string {
 
 // Unwrap returns the sentinel, and what lay beneath if something did.
 func (e *Error) Unwrap() []error {
-	if e == nil {
+	switch {
+	case e == nil:
 		return nil
+	case e.cause == nil:
+		return []error{e.why}
+	default:
+		return []error{e.why, e.cause}
 	}
-	return []error{e.why, e.cause}
 }
 
 // unavailable is the refusal when whoever knows could not be asked: cause is

@@ -385,3 +385,17 @@ func TestKeySource_IsAskedForWhatTheHeaderSays(t *testing.T) {
 		}
 	}
 }
+
+// Who walks the tree of an error meets no nil (errors: "It is invalid for an Unwrap
+// method to return an []error containing a nil error value").
+func TestError_UnwrapsToErrorsAlone(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[int]*validator.Error{
+		0: nil,
+		1: validator.NewError(validator.ErrForbidden, "by the rules"),
+	} {
+		if got := err.Unwrap(); len(got) != want || slices.Contains(got, nil) {
+			t.Errorf("%v unwraps to %v", err, got)
+		}
+	}
+}

@@ -25,16 +25,18 @@ type Key struct {
 	Public      []crypto.PublicKey // it alone: what a lookup returns
 	Certificate []byte             // the first of its x5c, in DER; nil if it has none
 	Identity    string             // equal for keys that are the same in KID, Algorithms and Public
+
+	typed bool // has a kty, as every JWK (RFC 7517 section 4.1)
 }
 
 // errOtherUse is about a key that is good, but not for verifying signatures.
 var errOtherUse = errors.New("for another use")
 
 // parseKey reads one key of a set (RFC 7517 section 4). The key is not nil: with
-// an error it has the kid at most. No error tells anything of the key itself.
+// an error it has the kid and typed at most. No error tells anything of the key itself.
 func parseKey(v strictjson.Value) (*Key, error) {
 	m, err := readMembers(v)
-	k := &Key{KID: strings.Clone(m.text["kid"])} // a part of the whole set as it came
+	k := &Key{KID: strings.Clone(m.text["kid"]), typed: m.text["kty"] != ""} // a part of the whole set as it came
 	if err != nil {
 		return k, err
 	}

@@ -18,7 +18,8 @@ const maxKeys = 1000
 type Problem struct{ KID, Reason string }
 
 // Parse reads a JWK Set (RFC 7517 section 5). A key that is not good does not
-// spoil the others; what is not a set is an error.
+// spoil the others; what is not a set is an error, as is one that has elements and
+// among them no JWK of whatever type.
 func Parse(data []byte) ([]*Key, []Problem, error) {
 	var list strictjson.Value
 	err := strictjson.Object(string(data), func(name string, v strictjson.Value) error {
@@ -33,12 +34,13 @@ func Parse(data []byte) ([]*Key, []Problem, error) {
 	var keys []*Key
 	var problems []Problem
 	taken := make(map[string]bool)
-	count := 0
+	count, some := 0, false
 	isArray := list.Elements(func(v strictjson.Value) bool {
 		if count++; count > maxKeys {
 			return false
 		}
 		k, err := parseKey(v)
+		some = some || k.typed
 		switch {
 		case errors.Is(err, errOtherUse):
 		case err != nil:
@@ -56,6 +58,8 @@ func Parse(data []byte) ([]*Key, []Problem, error) {
 		return nil, nil, fmt.Errorf("key set: more than %d keys", maxKeys)
 	case !isArray:
 		return nil, nil, errors.New("key set: no array of keys")
+	case count > 0 && !some: // it is broken, which says nothing of the keys that there are
+		return nil, nil, errors.New("key set: no element is a key")
 	default:
 		return keys, problems, nil
 	}
