@@ -80,16 +80,13 @@ type signingKey struct {
 // newSigningKey checks k, which an error calls by name. It signs nothing, since
 // the key may be far away.
 func newSigningKey(name string, k SigningKey) (signingKey, error) {
+	public, err := jose.PublicKey(k.Signer)
 	switch {
-	case k.Signer == nil || isNil(k.Signer):
-		return signingKey{}, fmt.Errorf("authserver: %s.Signer: required", name)
+	case err != nil:
+		return signingKey{}, fmt.Errorf("authserver: %s.Signer: %w", name, err)
 	case len(k.ID) > maxKeyID || !printable(k.ID):
 		return signingKey{}, fmt.Errorf("authserver: %s.ID: must be at most %d printable ASCII characters", name, maxKeyID)
 	}
-	if ed, ok := k.Signer.(ed25519.PrivateKey); ok && len(ed) != ed25519.PrivateKeySize {
-		return signingKey{}, fmt.Errorf("authserver: %s.Signer: an ed25519.PrivateKey of %d bytes, not %d", name, len(ed), ed25519.PrivateKeySize)
-	}
-	public := k.Signer.Public()
 	fitting := jose.AlgorithmsFor(public)
 	if len(fitting) == 0 {
 		return signingKey{}, fmt.Errorf("authserver: %s.Signer: a %T of this curve or size is not supported", name, public)

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"reflect"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -73,10 +72,10 @@ func SecretJWT(clientID, secret string) Authenticator {
 }
 
 func (k SigningKey) method() (*jose.Method, error) {
-	if v := reflect.ValueOf(k.Signer); k.Signer == nil || v.Kind() == reflect.Pointer && v.IsNil() {
-		return nil, errors.New("SigningKey.Signer is nil")
+	public, err := jose.PublicKey(k.Signer)
+	if err != nil {
+		return nil, fmt.Errorf("SigningKey.Signer: %w", err)
 	}
-	public := k.Signer.Public()
 	name := k.Algorithm
 	if name == "" {
 		names := jose.AlgorithmsFor(public)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -50,8 +51,9 @@ func TestNew_Refuses(t *testing.T) {
 		"a short secret for HMAC":     {introspection.Config{URL: endpointURL, Auth: introspection.SecretJWT("a", strings.Repeat("s", 31))}, "Config.Auth: the secret has fewer than 32 bytes"},
 		"no function, Bearer":         {introspection.Config{URL: endpointURL, Auth: introspection.Bearer("a", nil)}, "Config.Auth: the function is nil"},
 		"no function, AuthFunc":       {introspection.Config{URL: endpointURL, Auth: introspection.AuthFunc("a", nil)}, "Config.Auth: the function is nil"},
-		"no key":                      {jwt(introspection.SigningKey{}), "Config.Auth: SigningKey.Signer is nil"},
-		"no RSA key":                  {jwt(introspection.SigningKey{Signer: (*rsa.PrivateKey)(nil)}), "Config.Auth: SigningKey.Signer is nil"},
+		"no key":                      {jwt(introspection.SigningKey{}), "Config.Auth: SigningKey.Signer: required"},
+		"no RSA key":                  {jwt(introspection.SigningKey{Signer: (*rsa.PrivateKey)(nil)}), "Config.Auth: SigningKey.Signer: required"},
+		"half a key":                  {jwt(introspection.SigningKey{Signer: ed25519.PrivateKey("half")}), "SigningKey.Signer: an ed25519.PrivateKey of 4 bytes"},
 		"a weak key":                  {jwt(introspection.SigningKey{Signer: tokentest.WeakRSA(t)}), "Config.Auth: SigningKey.Signer: no algorithm fits"},
 		"a key of another kind":       {jwt(introspection.SigningKey{Signer: p256, Algorithm: "RS256"}), "does not fit RS256"},
 		"a key of another curve":      {jwt(introspection.SigningKey{Signer: p256, Algorithm: "ES384"}), "does not fit ES384"},
