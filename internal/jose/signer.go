@@ -9,9 +9,10 @@ import (
 )
 
 // PublicKey returns the public key of a signer that somebody configured, which may be
-// a nil pointer or a key that is cut short: to ask these would panic.
+// nil of its type or a key that is cut short: to ask these would panic.
 func PublicKey(signer crypto.Signer) (crypto.PublicKey, error) {
-	if v := reflect.ValueOf(signer); signer == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+	v := reflect.ValueOf(signer)
+	if signer == nil || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Slice) && v.IsNil() {
 		return nil, errors.New("required")
 	}
 	if ed, ok := signer.(ed25519.PrivateKey); ok && len(ed) != ed25519.PrivateKeySize {
