@@ -112,13 +112,14 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 	s := newSigner(t, "ES256", "k1")
 	const uris = `"redirect_uris":["` + appURI + `"]`
 	elsewhere := startDocument(t, "")
+	// Its own address stands for <id>, which is not in a key by chance.
 	serve := func(contentType, body string) func(http.ResponseWriter, string) {
 		return func(w http.ResponseWriter, id string) {
 			w.Header().Set("Content-Type", contentType)
-			_, _ = w.Write([]byte(strings.ReplaceAll(body, "ID", id)))
+			_, _ = w.Write([]byte(strings.ReplaceAll(body, "<id>", id)))
 		}
 	}
-	good := `{"client_id":"ID",` + uris + `}`
+	good := `{"client_id":"<id>",` + uris + `}`
 	status := func(code int) func(http.ResponseWriter, string) {
 		return func(w http.ResponseWriter, id string) {
 			w.Header().Set("Content-Type", "application/json")
@@ -130,12 +131,12 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 	}
 	padded := func(size int) func(http.ResponseWriter, string) {
 		return func(w http.ResponseWriter, id string) {
-			body := strings.ReplaceAll(good, "ID", id)
+			body := strings.ReplaceAll(good, "<id>", id)
 			serve("application/json", body+strings.Repeat(" ", size-len(body)))(w, id)
 		}
 	}
 	members := func(m string) func(http.ResponseWriter, string) {
-		return serve("application/json", `{"client_id":"ID",`+m+`}`)
+		return serve("application/json", `{"client_id":"<id>",`+m+`}`)
 	}
 	for name, row := range map[string]struct {
 		serve  func(w http.ResponseWriter, id string)
@@ -148,7 +149,7 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 		"text/html":             {serve("text/html", good), 400},
 		"no type":               {serve("", good), 400},
 		"no JSON":               {serve("application/json", "canary"), 400},
-		"a member twice":        {members(uris + `,"client_id":"ID"`), 400},
+		"a member twice":        {members(uris + `,"client_id":"<id>"`), 400},
 		"201":                   {status(201), 400},
 		"204":                   {status(204), 400},
 		"404":                   {status(404), 400},
@@ -157,7 +158,7 @@ func TestPoint36_WhatADocumentMayBe(t *testing.T) {
 		"a redirect":            {func(w http.ResponseWriter, _ string) { w.Header().Set("Location", elsewhere.id); w.WriteHeader(302) }, 400},
 		"no client_id":          {serve("application/json", `{`+uris+`}`), 400},
 		"another client_id":     {serve("application/json", `{"client_id":"`+elsewhere.id+`",`+uris+`}`), 400},
-		"one with more":         {serve("application/json", `{"client_id":"ID/",`+uris+`}`), 400},
+		"one with more":         {serve("application/json", `{"client_id":"<id>/",`+uris+`}`), 400},
 		"one in another case":   {func(w http.ResponseWriter, id string) { members(uris)(w, strings.ToUpper(id)) }, 400},
 		"no redirect URIs":      {members(`"client_name":"x"`), 400},
 		"a redirect URI, http":  {members(`"redirect_uris":["` + appURI + `","http://app.example/cb"]`), 400},
